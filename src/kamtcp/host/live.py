@@ -1,0 +1,174 @@
+"""The machine itself, read through system calls.
+
+Unprivileged it reads what it may; whatever it may not read raises the kernel's own EACCES or EPERM.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from kamtcp.host.door import MIB, DiskSpace, Endpoint, Reader, Stat, Transport
+from kamtcp.host.namespaces import NetnsThread
+
+T = TypeVar("T")
+
+_CHUNK = 1 << 16
+
+
+class Live:
+    """The reader's own place on the machine. Implements `door.Host`."""
+
+    def read(self, path: str, limit: int = 4 * MIB) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang us
+        try:
+            parts: list[bytes] = []
+            left = limit
+            while left > 0:
+                part = os.read(descriptor, min(left, _CHUNK))
+                if not part:
+                    break
+                parts.append(part)
+                left -= len(part)
+            return b"".join(parts)
+        finally:
+            os.close(descriptor)
+
+    def tail(self, path: str, limit: int = 256 * 1024) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            size = os.fstat(descriptor).st_size
+            return os.pread(descriptor, limit, max(0, size - limit))
+        finally:
+            os.close(descriptor)
+
+    def search(self, path: str, pattern: bytes) -> bytes:
+        import mmap
+        import re
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_size == 0:
+                return b""
+            with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as image:
+                match = re.search(pattern, image)
+                return match.group() if match else b""
+        finally:
+            os.close(descriptor)
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        return tuple(sorted(os.listdir(path)))
+
+    def readlink(self, path: str) -> str:
+        return os.readlink(path)
+
+    def stat(self, path: str) -> Stat:
+        found = os.stat(path)
+        return Stat(found.st_size, found.st_ino, found.st_uid, found.st_gid, found.st_mode, found.st_mtime)
+
+    def disk(self, path: str) -> DiskSpace:
+        found = os.statvfs(path)
+        return DiskSpace(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
+
+    def netlink(self, protocol: int, request: bytes) -> bytes:
+        from kamtcp.host.netlink import dump
+
+        return bytes(dump(protocol, request))
+
+    def call(self, endpoint: Endpoint, request: bytes, timeout: float = 2.0) -> bytes:
+        from kamtcp.host.exchange import exchange
+
+        return exchange(endpoint, request, timeout)
+
+    def probe(self, name: str) -> bytes:
+        from kamtcp.host.probes import run
+
+        return run(name)
+
+    def reader(self) -> Reader:
+        kernel = os.uname()
+        try:
+            netns = os.readlink("/proc/self/ns/net")
+        except OSError:
+            netns = ""
+        return Reader(
+            uid=os.geteuid(),
+            gid=os.getegid(),
+            capabilities=_effective_capabilities(),
+            page_size=os.sysconf("SC_PAGE_SIZE"),
+            clock_ticks=os.sysconf("SC_CLK_TCK"),
+            cpus=os.sysconf("SC_NPROCESSORS_ONLN"),
+            release=kernel.release,
+            machine=kernel.machine,
+            node=kernel.nodename,
+            realtime=time.time(),
+            boottime=time.clock_gettime(time.CLOCK_BOOTTIME),
+            netns=netns,
+        )
+
+    def within(self, pid: int) -> Within:
+        return Within(pid)
+
+
+class Within(Live):
+    """The machine as process `pid` sees it; see `door.Host.within`."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._root = f"/proc/{pid}/root"
+        os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
+        same = os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
+        self._thread = None if same else NetnsThread(pid)
+
+    def _there(self, job: Callable[[], T]) -> T:
+        return job() if self._thread is None else self._thread.do(job)
+
+    def _path(self, path: str) -> str:
+        return path if path.startswith(("/proc/", "/sys/")) else self._root + path
+
+    def read(self, path: str, limit: int = 4 * MIB) -> bytes:
+        if path.startswith("/proc/sys/net/"):
+            return self._there(lambda: Live.read(self, path, limit))
+        return super().read(self._path(path), limit)
+
+    def tail(self, path: str, limit: int = 256 * 1024) -> bytes:
+        return super().tail(self._path(path), limit)
+
+    def search(self, path: str, pattern: bytes) -> bytes:
+        return super().search(self._path(path), pattern)
+
+    def listdir(self, path: str) -> tuple[str, ...]:
+        if path.startswith(("/proc/sys/net", "/sys/class/net")):
+            return self._there(lambda: Live.listdir(self, path))
+        return super().listdir(self._path(path))
+
+    def readlink(self, path: str) -> str:
+        return super().readlink(self._path(path))
+
+    def stat(self, path: str) -> Stat:
+        return super().stat(self._path(path))
+
+    def disk(self, path: str) -> DiskSpace:
+        return super().disk(self._path(path))
+
+    def netlink(self, protocol: int, request: bytes) -> bytes:
+        return self._there(lambda: Live.netlink(self, protocol, request))
+
+    def call(self, endpoint: Endpoint, request: bytes, timeout: float = 2.0) -> bytes:
+        from kamtcp.host.exchange import exchange
+
+        root = "" if endpoint.transport in (Transport.BINRPC_TCP, Transport.JSON_HTTP) else self._root
+        return self._there(lambda: exchange(endpoint, request, timeout, root=root))
+
+    def within(self, pid: int) -> Within:
+        return Within(pid)
+
+
+def _effective_capabilities() -> int:
+    with open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"CapEff:"):
+                return int(line.split()[1], 16)
+    return 0

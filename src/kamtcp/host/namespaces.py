@@ -1,0 +1,78 @@
+"""Entering another process's network namespace, one thread at a time.
+
+/proc/sys/net and netlink speak of the namespace of the *task* that opens them, and there is no path
+that reads another namespace's sysctls from outside. So a thread enters it and does the opening there;
+the rest of the process stays where it was.
+
+Source  setns(2), network_namespaces(7); fs/proc/proc_sysctl.c (net_ctl_root lookup by current->nsproxy)
+Needs   CAP_SYS_ADMIN in the user namespace that owns the target, and /proc/PID/ns/net readable (ptrace access)
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """setns(2); Python has it from 3.12 on only.
+
+    Raises:
+        OSError: errno of the call.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, kind) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+class NetnsThread:
+    """A daemon thread that lives in the network namespace of `pid` and runs what it is handed.
+
+    The namespace is pinned by the thread itself, so it stays readable after `pid` has gone.
+
+    Raises:
+        OSError: the namespace can't be opened (ENOENT, EACCES) or entered (EPERM).
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._work: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]]] = queue.SimpleQueue()
+        descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        entered: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=self._run, args=(descriptor, entered), daemon=True, name=f"netns-{pid}").start()
+        failure = entered.get()
+        if failure is not None:
+            raise failure
+
+    def _run(self, descriptor: int, entered: queue.SimpleQueue[Any]) -> None:
+        try:
+            setns(descriptor, CLONE_NEWNET)
+        except OSError as error:
+            entered.put(error)
+            return
+        finally:
+            os.close(descriptor)
+        entered.put(None)
+        while True:
+            job, done = self._work.get()
+            try:
+                done.put((job(), None))
+            except BaseException as error:  # noqa: BLE001  (handed to the caller, who raises it)
+                done.put((None, error))
+
+    def do(self, job: Callable[[], T]) -> T:
+        """Run `job` inside the namespace and wait for it; its exception is raised here."""
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._work.put((job, done))
+        value, error = done.get()
+        if error is not None:
+            raise error
+        return value  # type: ignore[no-any-return]

@@ -1,0 +1,56 @@
+"""Harmless experiments that ask the kernel what no file says.
+
+Each probe touches only descriptors of its own, for well under a millisecond, and answers in text
+that is recorded like any file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def run(name: str) -> bytes:
+    """The answer of one probe.
+
+    Raises:
+        OSError: the experiment could not be made (errno as the kernel gave it).
+        KeyError: no such probe; a bug of the caller.
+    """
+    return _PROBES[name]()
+
+
+def _handoff_messages() -> bytes:
+    """How many connections Kamailio's tcp main can hand to one worker before the socket is full.
+
+    Kamailio passes each connection over a UNIX stream socketpair as one small message with a descriptor
+    (SCM_RIGHTS), non-blocking. The kernel charges the whole skb to the sender's buffer, so the number
+    that fits depends on the kernel's skb size, not on the few bytes sent.
+
+    Answer: "MESSAGES SNDBUF": messages that fitted, and SO_SNDBUF of the pair in bytes.
+    Source: Kamailio src/core/pass_fd.c send_fd(); Linux net/unix/af_unix.c unix_stream_sendmsg(), sock_alloc_send_pskb().
+    """
+    import array
+    import os
+    import socket
+
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null]))]
+    with left, right:
+        try:
+            left.setblocking(False)
+            sndbuf = left.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+            fitted = 0
+            while fitted < 1_000_000:
+                try:
+                    # 8 bytes: a pointer, which is what send2child() passes
+                    left.sendmsg([b"\0" * 8], rights)
+                except BlockingIOError:
+                    break
+                fitted += 1
+        finally:
+            os.close(null)
+    return f"{fitted} {sndbuf}".encode()
+
+
+_PROBES: dict[str, Callable[[], bytes]] = {"handoff-messages": _handoff_messages}
