@@ -6,7 +6,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kamtcp.model.absent import Absent, Limit, Unlimited
+from kamtcp.model.absent import UNLIMITED, Absent, Limit, Unlimited
 from kamtcp.model.origin import Figure, Origin, softest
 
 
@@ -74,3 +74,58 @@ class Ceiling(Struct, frozen=True):
         if self.goal is None or isinstance(self.limit, Absent):
             return None
         return isinstance(self.limit, Unlimited) or self.limit >= self.goal
+
+
+class Spec(Struct, frozen=True):
+    """What is the same for a ceiling on every host: its row in the reference table.
+
+    Args:
+        group: the words DESIGN uses for it in its list of ceilings.
+        source: where the rule was read (kernel file and function, Kamailio file, man page).
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    effect: Effect
+    unit: str
+    raised_by: tuple[str, ...]
+    group: str
+    source: str
+
+    def met(
+        self,
+        limit: int,
+        working: str,
+        inputs: tuple[Figure, ...],
+        *,
+        at: Limit | None = None,
+        now: int | Absent,
+        goal: int | None,
+        note: str = "",
+        title: str = "",
+        unit: str = "",
+        effect: Effect | None = None,
+        raised_by: tuple[str, ...] | None = None,
+    ) -> Ceiling:
+        """The ceiling, computed. `at` is the limit itself unless the mix makes it another number."""
+        limit = max(0, limit)
+        return Ceiling(
+            name=self.name, title=title or self.title, kind=self.kind, effect=effect or self.effect,
+            limit=limit, unit=unit or self.unit, at=limit if at is None else at, now=now, working=working,
+            inputs=inputs, raised_by=self.raised_by if raised_by is None else raised_by, note=note, goal=goal,
+        )  # fmt: skip
+
+    def none(self, why: str, *, now: int | Absent = 0, inputs: tuple[Figure, ...] = ()) -> Ceiling:
+        """Nothing limits here, and that is known."""
+        return Ceiling(
+            name=self.name, title=self.title, kind=self.kind, effect=self.effect, limit=UNLIMITED, unit=self.unit,
+            at=UNLIMITED, now=now, working=why, inputs=inputs, raised_by=(),
+        )  # fmt: skip
+
+    def unseen(self, absent: Absent, *, goal: int | None = None, floor: int | None = None) -> Ceiling:
+        """It can't be told. `floor` is a number that it surely lies above, where there is one."""
+        return Ceiling(
+            name=self.name, title=self.title, kind=self.kind, effect=self.effect, limit=absent, unit=self.unit,
+            at=absent, now=absent, working=str(absent), inputs=(), raised_by=self.raised_by, goal=goal, floor=floor,
+        )  # fmt: skip

@@ -23,7 +23,7 @@ class Situation(Struct, frozen=True):
     target: Target
     mix: Mix
     #: bytes of shared memory per connection seen in a recording, by transport; empty without a pair
-    measured_prices: dict[str, float] = {}  # noqa: RUF012
+    measured_prices: dict[str, float] = {}
 
     def require(self) -> Instance:
         """The instance; ceilings that need one are only asked where there is one."""
@@ -120,6 +120,13 @@ def first_absent(*values: object) -> Absent | None:
         if isinstance(value, Absent):
             return value
     return None
+
+
+def unseen(*values: object) -> Absent:
+    """The first value that can't be used; there is one."""
+    found = first_absent(*values)
+    assert found is not None
+    return found
 
 
 def share_of(limit: Limit, share: float) -> Limit:

@@ -47,7 +47,9 @@ class NetnsThread:
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]]] = queue.SimpleQueue()
         descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         entered: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threading.Thread(target=self._run, args=(descriptor, entered), daemon=True, name=f"netns-{pid}").start()
+        threading.Thread(
+            target=self._run, args=(descriptor, entered), daemon=True, name=f"netns-{pid}"
+        ).start()
         failure = entered.get()
         if failure is not None:
             raise failure

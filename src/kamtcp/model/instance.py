@@ -171,4 +171,8 @@ class Instance(Struct, frozen=True):
         from kamtcp.model.absent import Why
 
         found = self.of_role(Role.TCP_MAIN)
-        return found[0] if found else Absent("tcp main", Why.NOT_VISIBLE, "no process of this role could be told")
+        return (
+            found[0]
+            if found
+            else Absent("tcp main", Why.NOT_VISIBLE, "no process of this role could be told")
+        )

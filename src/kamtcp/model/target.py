@@ -26,7 +26,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     rate: float | None = None
     storm: int | None = None
     storm_seconds: float = 1.0
-    outbound: dict[str, int] = {}  # noqa: RUF012  (msgspec copies defaults)
+    outbound: dict[str, int] = {}
     active_share: float | None = None
     registration_seconds: int | None = None
     keepalive_seconds: int | None = None

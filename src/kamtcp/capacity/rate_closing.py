@@ -1,0 +1,94 @@
+"""Ceilings of new connections that come from closed ones: TIME-WAIT, conntrack, ports that rest."""
+
+from __future__ import annotations
+
+from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
+from kamtcp.capacity.held_network import CONNTRACK_CLOSED_SECONDS, busiest, port_range
+from kamtcp.capacity.situation import Situation, unseen
+from kamtcp.model.absent import UNLIMITED, Absent, Limit, Why
+from kamtcp.model.machine import counter
+from kamtcp.model.origin import Figure, Origin
+
+#: TCP_TIMEWAIT_LEN, compiled into Linux; tcp_fin_timeout doesn't change it
+TIMEWAIT_SECONDS = 60
+
+TIME_WAIT = Spec(
+    "time-wait-buckets", "tcp_max_tw_buckets", Kind.RATE, Effect.LOSES_PROTECTION, "closes by this host per second",
+    ("sysctl:net.ipv4.tcp_max_tw_buckets",), "TIME_WAIT buckets", "Linux net/ipv4/inet_timewait_sock.c inet_twsk_alloc()",
+)  # fmt: skip
+
+CHURN = Spec(
+    "conntrack-churn", "conntrack entries of closed flows", Kind.RATE, Effect.STOPS, "new connections per second",
+    ("sysctl:net.netfilter.nf_conntrack_max", "nftables: notrack for the SIP ports"), "conntrack churn",
+    "Linux net/netfilter/nf_conntrack_proto_tcp.c: time_wait entries stay 120 s",
+)  # fmt: skip
+
+PORTS_RATE = Spec(
+    "ephemeral-ports-rate", "ephemeral ports that rest in TIME-WAIT", Kind.RATE, Effect.STOPS,
+    "outbound connections per second to one destination", ("sysctl:net.ipv4.ip_local_port_range", "sysctl:net.ipv4.tcp_tw_reuse"),
+    "outbound ports / TIME_WAIT", "Linux net/ipv4/inet_hashtables.c __inet_check_established(); tcp_ipv4.c tcp_twsk_unique()",
+)  # fmt: skip
+
+
+def time_wait_buckets(s: Situation) -> Ceiling:
+    """Connections a second that this host closes first until TIME-WAIT is skipped; none is refused."""
+    limit = s.sysctl("net.ipv4.tcp_max_tw_buckets")
+    if isinstance(limit, Absent):
+        return TIME_WAIT.unseen(limit, goal=s.goal_rate)
+    now = counter(s.namespace.sockstat, "TCP.tw")
+    if limit < 0:
+        return TIME_WAIT.none("tcp_max_tw_buckets is negative: no limit on this kernel", now=now)
+    top = Figure(limit, "tcp_max_tw_buckets", Origin.READ)
+    stay = Figure(TIMEWAIT_SECONDS, "s, constant", Origin.REFERENCE)
+    return TIME_WAIT.met(
+        limit // TIMEWAIT_SECONDS, f"{limit} ({top.what}) / {TIMEWAIT_SECONDS} ({stay.what})", (top, stay),
+        now=now if isinstance(now, Absent) else now // TIMEWAIT_SECONDS, goal=s.goal_rate,
+    )  # fmt: skip
+
+
+def conntrack_churn(s: Situation) -> Ceiling:
+    """New connections a second that conntrack has room for, since a closed flow stays two minutes in its table."""
+    if s.namespace.conntrack_active is False:
+        return CHURN.none("no rule of this namespace tracks connections")
+    limit = s.sysctl("net.netfilter.nf_conntrack_max")
+    if isinstance(limit, Absent) and limit.why is Why.MISSING:
+        return CHURN.none("this kernel has no nf_conntrack loaded")
+    count = s.namespace.conntrack_count
+    if (
+        isinstance(s.namespace.conntrack_active, Absent)
+        or isinstance(limit, Absent)
+        or isinstance(count, Absent)
+    ):
+        return CHURN.unseen(unseen(s.namespace.conntrack_active, limit, count), goal=s.goal_rate)
+    if limit == 0:
+        return CHURN.none("nf_conntrack_max is 0: no limit")
+    held = (
+        max(s.target.connections or 0, 0 if isinstance(s.opened, Absent) else s.opened) if s.instance else 0
+    )
+    stay = s.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait")
+    seconds = CONNTRACK_CLOSED_SECONDS if isinstance(stay, Absent) else max(1, stay)
+    top = Figure(limit, "nf_conntrack_max", Origin.READ)
+    keep = Figure(held, "connections held", Origin.TARGET if s.target.connections else Origin.READ)
+    time = Figure(
+        seconds, "s, time_wait entries", Origin.ASSUMED if isinstance(stay, Absent) else Origin.READ
+    )
+    return CHURN.met(
+        (limit - held) // seconds, f"({limit} ({top.what}) - {held} ({keep.what})) / {seconds} ({time.what})",
+        (top, keep, time), now=0, goal=s.goal_rate,
+    )  # fmt: skip
+
+
+def ephemeral_ports_rate(s: Situation) -> Ceiling:
+    """New outbound connections a second to one destination while each closed one rests for a minute."""
+    found, reuse = port_range(s), s.sysctl("net.ipv4.tcp_tw_reuse")
+    name, _, goal = busiest(s)
+    if isinstance(found, Absent) or isinstance(reuse, Absent):
+        return PORTS_RATE.unseen(unseen(found, reuse))
+    rest = Figure(1 if reuse == 1 else TIMEWAIT_SECONDS, f"s of rest, tcp_tw_reuse={reuse}", Origin.READ)
+    limit = int(found.ports / rest.value)
+    at: Limit = limit if goal and not s.target.connections else UNLIMITED
+    return PORTS_RATE.met(
+        limit, f"({found.working}) / {rest.value:.0f} ({rest.what})", (*found.inputs, rest), at=at, now=0, goal=None,
+        title=PORTS_RATE.title + (f" (to {name})" if name else " (nothing outbound now)"),
+        note="only where Kamailio closes first",
+    )  # fmt: skip
