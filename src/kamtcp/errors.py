@@ -42,7 +42,7 @@ class ParseError(KamtcpError):
         super().__init__(f"{where}: expected {expected}, got {self.found}")
 
 
-class NotRecorded(KamtcpError):  # noqa: N818  (reads as what happened)
+class NotRecorded(KamtcpError):
     """The recording holds no answer to this read: it was made by a kamtcp that didn't ask."""
 
 

@@ -1,0 +1,179 @@
+"""Rules that stop a server, crash it, or keep its next start from succeeding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kamtcp.capacity import reference
+from kamtcp.capacity.ladder import Ladder
+from kamtcp.capacity.situation import Situation
+from kamtcp.diagnose.codes import BY_CODE
+from kamtcp.diagnose.cures import lasting_descriptors
+from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
+from kamtcp.diagnose.prlimit import raise_descriptors
+from kamtcp.diagnose.restart import cost
+from kamtcp.diagnose.see import line_for
+from kamtcp.model.absent import Absent, Unlimited
+from kamtcp.model.instance import Process
+
+
+def _version(s: Situation) -> tuple[int, ...] | None:
+    version = s.require().version
+    return None if isinstance(version, Absent) else reference.version_tuple(version)
+
+
+def _needed(s: Situation) -> int | Absent:
+    """Descriptors that tcp_max_connections promises: the promise itself and five for each process."""
+    limit = s.number("tcp_max_connections")
+    return limit if isinstance(limit, Absent) else limit + 5 * s.require().process_count
+
+
+def descriptors_below_max(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """RLIMIT_NOFILE of tcp main below tcp_max_connections + 5 x processes."""
+    main, need = s.tcp_main, _needed(s)
+    if isinstance(main, Absent) or isinstance(need, Absent):
+        return
+    soft = main.nofile_soft
+    if isinstance(soft, Absent | Unlimited) or soft >= need:
+        return
+    limit = s.number("tcp_max_connections")
+    held = next((each.limit for each in ladder.held if each.name == "tcp-main-descriptors"), None)
+    at = f" at {held:,} connections" if isinstance(held, int) else ""
+    yield finding(
+        BY_CODE["FDS001"],
+        f"tcp main may open {soft:,} files but tcp_max_connections is {limit:,} (needs {need:,}):{at} the accept loop"
+        " spins and fills the log disk (27 MB/s seen)",
+        line_for("tcp-main-descriptors", s),
+        raise_descriptors(s, need + 64), lasting_descriptors(need + 64, s, ladder),
+    )  # fmt: skip
+
+
+def worker_below_main(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """A worker's RLIMIT_NOFILE below tcp main's: what a half-done prlimit leaves behind."""
+    main = s.tcp_main
+    if isinstance(main, Absent) or not isinstance(main.nofile_soft, int):
+        return
+    short = [w for w in s.workers if isinstance(w.nofile_soft, int) and w.nofile_soft < main.nofile_soft]
+    if short:
+        yield finding(
+            BY_CODE["FDS002"],
+            f"{len(short)} of {len(s.workers)} workers may open {_lowest(short):,} files, tcp main {main.nofile_soft:,}",
+            line_for("worker-descriptors", s),
+            raise_descriptors(s, main.nofile_soft), lasting_descriptors(main.nofile_soft, s, ladder),
+        )  # fmt: skip
+
+
+def _lowest(processes: list[Process]) -> int:
+    return min(each.nofile_soft for each in processes if isinstance(each.nofile_soft, int))
+
+
+def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """open_files_limit above the hard limit, in a process that may not raise it."""
+    wanted, main = s.number("open_files_limit"), s.tcp_main
+    if isinstance(wanted, Absent) or isinstance(main, Absent) or not isinstance(main.nofile_hard, int):
+        return
+    privileged = isinstance(main.capabilities, int) and main.capabilities >> 24 & 1
+    if wanted > main.nofile_hard and not privileged:
+        where = s.require().parameters["open_files_limit"].where
+        yield finding(
+            BY_CODE["FDS003"],
+            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and pid {main.pid}"
+            " may not raise it: the next start is aborted",
+            line_for("tcp-main-descriptors", s),
+            no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
+            Cure(f"open_files_limit at most {main.nofile_hard:,}, or a higher hard limit (LimitNOFILE)"),
+        )  # fmt: skip
+
+
+def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """The highest descriptor number of tcp main close to the end of its table."""
+    main, need = s.tcp_main, _needed(s)
+    if isinstance(main, Absent) or isinstance(need, Absent) or isinstance(main.highest_descriptor, Absent):
+        return
+    hard = s.number("tcp_max_connections_hard")
+    table = need if isinstance(hard, Absent) else hard + 5 * s.require().process_count
+    if main.highest_descriptor >= table - s.require().process_count:
+        yield finding(
+            BY_CODE["FDS004"],
+            f"highest descriptor number of pid {main.pid} is {main.highest_descriptor:,}, its table ends near {table:,}",
+            line_for("descriptor-table", s),
+            no_cure("the table is sized at start; keep new connections away from this instance"),
+            Cure(f"tcp_max_connections {main.highest_descriptor - table + 1000:,} higher; takes a restart", risk=cost(s, ladder)),
+        )  # fmt: skip
+
+
+def private_memory_too_small(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """The tables for the tcp_max_connections *in the file* don't fit -M: the next start fails."""
+    ceiling = next((each for each in ladder.held if each.name == "private-memory"), None)
+    wanted = s.number("tcp_max_connections_file")
+    if (
+        ceiling is None
+        or not isinstance(ceiling.limit, int)
+        or isinstance(wanted, Absent)
+        or wanted <= ceiling.limit
+    ):
+        return
+    yield finding(
+        BY_CODE["MEM001"],
+        f"tcp_max_connections={wanted:,} ({s.require().parameters['tcp_max_connections_file'].where}), but -M holds"
+        f" tables for {ceiling.limit:,}: {ceiling.working}",
+        line_for("private-memory", s),
+        no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
+        Cure(f"-M {-(-(36 * wanted * 5 // 4 + (2 << 20)) // (1 << 20))} (PKG_MEMORY in /etc/default/kamailio)"),
+    )  # fmt: skip
+
+
+def per_source_zero(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """tcp_accept_iplimit=0 on 5.7.3 to 5.7.7."""
+    version, limit = _version(s), s.number("tcp_accept_iplimit")
+    if version is None or isinstance(limit, Absent) or limit != 0:
+        return
+    if (5, 7, 3) <= version < (5, 8):
+        where = s.require().parameters["tcp_accept_iplimit"].where
+        yield finding(
+            BY_CODE["CFG001"],
+            f"tcp_accept_iplimit=0 ({where}) on {s.require().version} rejects every connection",
+            "kamcmd core.version; kamcmd stats.fetchn tcp:",
+            no_cure("not settable at run time"),
+            Cure("tcp_accept_iplimit=1000000 (0 means off from 5.8.0 only); takes a restart", risk=cost(s, ladder)),
+        )  # fmt: skip
+
+
+def openssl_3(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+    """TLS with OpenSSL 3, and neither a version nor a setting that keeps it from corrupting shared memory."""
+    instance = s.require()
+    version, tls = _version(s), instance.tls_ports
+    if version is None or isinstance(instance.openssl, Absent) or instance.openssl < 3:
+        return
+    if not isinstance(tls, Absent) and not tls:
+        return
+    if isinstance(instance.modules, Absent) or "tls" not in instance.modules:
+        return
+    mode = s.number("tls_threads_mode")
+    too_old = version < (5, 7, 5)
+    if not too_old and (isinstance(mode, Absent) or mode != 0):
+        return
+    cause = "has no tls_threads_mode" if too_old else "runs with tls_threads_mode=0"
+    cure = (
+        "Kamailio 5.7.5 or later with tls_threads_mode=2"
+        if too_old
+        else "tls_threads_mode=2 before loadmodule"
+    )
+    yield finding(
+        BY_CODE["TLS001"],
+        f"TLS on OpenSSL 3, and {instance.version} {cause}: handshakes in parallel corrupt shared memory and abort it",
+        f"grep -m1 libssl /proc/{instance.attendant}/maps; kamcmd core.version",
+        no_cure("nothing at run time; new TLS connections one after the other make it rarer"),
+        Cure(f"{cure}; takes a restart", risk=cost(s, ladder)),
+    )  # fmt: skip
+
+
+RULES = (
+    descriptors_below_max,
+    worker_below_main,
+    open_files_limit_above_hard,
+    descriptor_beyond_table,
+    private_memory_too_small,
+    per_source_zero,
+    openssl_3,
+)

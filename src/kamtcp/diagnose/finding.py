@@ -1,0 +1,54 @@
+"""What a finding is."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kamtcp.diagnose.codes import Code, Severity
+
+
+class Cure(Struct, frozen=True):
+    """One way to mend it.
+
+    Args:
+        text: what to do, in words; the reason when it isn't possible.
+        line: a shell line that does it as printed, "" where there is none.
+        risk: what it may cost.
+        possible: False where there is no such cure here; `text` then says why.
+    """
+
+    text: str
+    line: str = ""
+    risk: str = ""
+    possible: bool = True
+
+
+class Finding(Struct, frozen=True):
+    """One thing that is wrong.
+
+    Args:
+        evidence: the numbers that show it, in one sentence.
+        see: a shell line to see for oneself.
+        now: cure without a restart, with no connection lost.
+        for_good: cure that survives a restart.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    evidence: str
+    see: str
+    now: Cure
+    for_good: Cure
+
+
+def finding(
+    code: Code, evidence: str, see: str, now: Cure, for_good: Cure, *, severity: Severity | None = None
+) -> Finding:
+    """A finding of a registered code."""
+    return Finding(code.code, code.name, severity or code.severity, evidence, see, now, for_good)
+
+
+def no_cure(why: str) -> Cure:
+    """There is none of this kind, and why."""
+    return Cure(why, possible=False)
