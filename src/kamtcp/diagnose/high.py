@@ -117,7 +117,7 @@ def poll_select(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def tw_recycle(s: Situation, ladder: Ladder) -> Iterator[Finding]:  # noqa: ARG001
+def tw_recycle(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     """tcp_tw_recycle switched on, where the kernel still has it, or written in a file that is read at boot."""
     live = s.sysctl("net.ipv4.tcp_tw_recycle")
     files = [name for name in s.machine.sysctl_files if "tcp_tw_recycle" in s.machine.sysctl_files[name]]

@@ -96,8 +96,8 @@ class Link(Struct, frozen=True):
     """A network device: drops since it came up, queue length and queueing discipline."""
 
     name: str
-    receive_dropped: int
-    receive_fifo: int
+    receive_dropped: int | Absent
+    receive_fifo: int | Absent
     txqueuelen: int | Absent
     qdisc: str | Absent
 

@@ -18,7 +18,7 @@ class Snapshot(Struct, frozen=True):
         schema: version of this form; a reader refuses a newer one.
         namespaces: by id; the reader's own is under Machine.netns.
         instances: one for each Kamailio, in the order of their pids.
-        cost_seconds: CPU time the looking took.
+        unseen: obstacles that hid more than one fact.
     """
 
     schema: int
@@ -26,4 +26,3 @@ class Snapshot(Struct, frozen=True):
     namespaces: dict[str, Namespace]
     instances: tuple[Instance, ...]
     unseen: tuple[Absent, ...]
-    cost_seconds: float

@@ -1,0 +1,64 @@
+"""Running Kamailios among all processes.
+
+All processes of an instance share one name and command line; the attendant is the one whose parent is none
+of them. Several instances are told apart by their attendants.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kamtcp.host.door import Host
+from kamtcp.model.absent import Absent
+from kamtcp.observe.attempt import attempt
+from kamtcp.observe.processes import ProcessStat, parse_stat
+
+COMM = "kamailio"
+
+
+class Family(Struct, frozen=True):
+    """One instance: the pid of its attendant, and its processes in the order of their pids."""
+
+    attendant: int
+    members: tuple[ProcessStat, ...]
+
+
+def families(host: Host, only: str = "") -> tuple[Family, ...]:
+    """Every running instance, by attendant.
+
+    Args:
+        host: where /proc is read.
+        only: a pid: that process and all its descendants are one instance, whatever they are called.
+    """
+    table: dict[int, ProcessStat] = {}
+    names = attempt("/proc", lambda: host.listdir("/proc"))
+    for name in () if isinstance(names, Absent) else names:
+        if name.isdigit():
+            stat = attempt(f"/proc/{name}/stat", lambda name=name: parse_stat(host.read(f"/proc/{name}/stat", 4096)))  # type: ignore[misc]
+            if not isinstance(stat, Absent):
+                table[stat.pid] = stat
+    wanted = {int(only)} if only.isdigit() else set()
+    kin = {pid for pid, stat in table.items() if stat.comm == COMM and stat.state not in "ZX"}
+    for root in wanted & table.keys():
+        kin |= {pid for pid in table if root in _ancestry(pid, table)}
+    heads: dict[int, list[ProcessStat]] = {}
+    for pid in sorted(kin):
+        heads.setdefault(_head(pid, kin, table), []).append(table[pid])
+    return tuple(Family(head, tuple(members)) for head, members in sorted(heads.items()))
+
+
+def _ancestry(pid: int, table: dict[int, ProcessStat]) -> set[int]:
+    seen: set[int] = set()
+    while pid in table and pid not in seen:
+        seen.add(pid)
+        pid = table[pid].ppid
+    return seen
+
+
+def _head(pid: int, kin: set[int], table: dict[int, ProcessStat]) -> int:
+    """The oldest ancestor that is still one of them."""
+    seen = {pid}
+    while table[pid].ppid in kin and table[pid].ppid not in seen:
+        pid = table[pid].ppid
+        seen.add(pid)
+    return pid

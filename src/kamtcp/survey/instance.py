@@ -1,0 +1,235 @@
+"""Facts of one running Kamailio."""
+
+from __future__ import annotations
+
+import posixpath
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kamtcp.host.door import Host
+from kamtcp.kamailio import cmdline, identity, levels
+from kamtcp.kamailio.cmdline import CommandLine
+from kamtcp.kamailio.config import Config, read_config
+from kamtcp.kamailio.versions import parse_version
+from kamtcp.model.absent import Absent, Why
+from kamtcp.model.instance import Instance, Process, Role
+from kamtcp.model.machine import ListenQueue, Namespace
+from kamtcp.model.origin import Origin
+from kamtcp.observe import unix_diag
+from kamtcp.observe.attempt import absent_of, attempt
+from kamtcp.observe.processes import parse_status
+from kamtcp.survey import answers, endpoints, evidence, parameters, processes
+from kamtcp.survey.find import Family
+
+
+class View(Struct, frozen=True):
+    """The machine as one instance sees it.
+
+    Args:
+        inside: a Host within its namespaces; the reader's own where they can't be entered.
+        netns: id of its network namespace; the reader's own where it can't be told.
+        pid: its attendant, for /proc/PID/net.
+        obstacle: why its namespaces could not be entered; None where they could.
+    """
+
+    inside: Host
+    netns: str
+    pid: int
+    obstacle: Absent | None
+
+    @staticmethod
+    def of(host: Host, family: Family, own_netns: str) -> View:
+        """Enter the namespaces of an instance, or say why not."""
+        pid = family.attendant
+        link = attempt(f"/proc/{pid}/ns/net", lambda: host.readlink(f"/proc/{pid}/ns/net"))
+        try:
+            inside = host.within(pid)
+        except OSError as error:
+            obstacle = absent_of(f"namespaces of pid {pid}", error)
+            if isinstance(link, str) and link != own_netns:
+                return View(_Nowhere(host, obstacle), link, pid, obstacle)
+            return View(host, own_netns, pid, obstacle)
+        return View(inside, own_netns if isinstance(link, Absent) else link, pid, None)
+
+
+class _Nowhere:
+    """A namespace that may not be entered: every read of it is denied, none is answered from elsewhere."""
+
+    def __init__(self, host: Host, obstacle: Absent) -> None:
+        self._host, self._obstacle = host, obstacle
+
+    def __getattr__(self, name: str) -> object:
+        def denied(*_: object, **__: object) -> object:
+            raise PermissionError(13, f"{self._obstacle}")
+
+        return denied
+
+
+def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Instance:
+    """Everything about one instance that is judged."""
+    pid, inside = family.attendant, view.inside
+    line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
+    path = _config_path(host, pid, line)
+    version, origin = evidence.version_in_binary(host, pid), Origin.READ
+    config = _config(host, inside, pid, line, path, version)
+    inner = _inner_pid(host, pid)
+    rpc = answers.Own(inside, endpoints.candidates(host, pid, line, config), inner)
+    said = rpc.fact(identity.version, "core.version")
+    if not isinstance(said, Absent):
+        version = said.version
+    info = rpc.fact(levels.tcp_info, "core.tcp_info")
+    described = rpc.fact(identity.processes, "core.psx")
+    own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
+    listeners = _listeners(host, own, namespace)
+    opened, opened_origin = _opened(info, namespace, listeners)
+    modules = answers.modules(rpc, config)
+    log, log_source = evidence.log(host, inside, pid)
+    return Instance(
+        name="kamailio",
+        attendant=pid,
+        netns=view.netns,
+        command_line=line if isinstance(line, Absent) else (line.program,),
+        config_path=path,
+        config_read=config if isinstance(config, Absent) else True,
+        config_changed_since_start=_changed(host, inside, config, family),
+        rpc=rpc.endpoint if isinstance(rpc.endpoint, Absent) else f"{rpc.endpoint.transport.value} {rpc.endpoint.address}",
+        rpc_tried=rpc.passed_over,
+        version=version,
+        version_origin=origin,
+        modules=modules,
+        processes=own,
+        process_count=len(own) if isinstance(described, Absent) else len(described),
+        opened=opened,
+        opened_origin=opened_origin,
+        opened_tls=info if isinstance(info, Absent) else info.opened_tls_connections,
+        websocket=answers.websocket(rpc, modules),
+        write_queued_bytes=info if isinstance(info, Absent) else info.write_queued_bytes,
+        uptime_seconds=evidence.uptime(host, family),
+        shared_memory=answers.shared_memory(rpc),
+        parameters=parameters.collect(rpc, line, config, version),
+        statistics=answers.statistics(rpc),
+        listeners=listeners,
+        tls_ports=answers.tls_ports(rpc, config),
+        handoff_sndbufs=_handoff_sndbufs(host, inside, own),
+        openssl=evidence.openssl(host, pid),
+        clients_per_source=Absent("peer addresses", Why.NOT_ASKED, "counted only where a cap is in force"),
+        unit=evidence.unit(host, pid),
+        cgroup=evidence.cgroups(host, pid),
+        log=log,
+        log_source=log_source,
+        unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
+    )  # fmt: skip
+
+
+def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+    """Names that tell several instances apart: the configuration's file name, else the pid."""
+    if len(instances) < 2:
+        return instances
+    stems = [posixpath.basename(each.config_path).removesuffix(".cfg") or "kamailio" for each in instances]
+    return tuple(
+        replace(each, name=stem if stems.count(stem) == 1 else f"{stem}-{each.attendant}")
+        for each, stem in zip(instances, stems, strict=True)
+    )
+
+
+def _inner_pid(host: Host, pid: int) -> int:
+    """The attendant's pid in its own pid namespace, as RPC replies print it."""
+    status = attempt(f"/proc/{pid}/status", lambda: parse_status(host.read(f"/proc/{pid}/status", 16384)))
+    if isinstance(status, Absent) or isinstance(status.ns_pids, Absent):
+        return pid
+    return status.ns_pids[-1]
+
+
+def _config_path(host: Host, pid: int, line: CommandLine | Absent) -> str:
+    path = cmdline.DEFAULT_CONFIG if isinstance(line, Absent) else line.config_path
+    if path.startswith("/"):
+        return path
+    directory = attempt(f"/proc/{pid}/cwd", lambda: host.readlink(f"/proc/{pid}/cwd"))
+    return posixpath.join("/" if isinstance(directory, Absent) else directory, path)
+
+
+def _config(
+    host: Host, inside: Host, pid: int, line: CommandLine | Absent, path: str, version: str | Absent
+) -> Config | Absent:
+    if isinstance(line, Absent):
+        return line
+    environment = attempt(f"/proc/{pid}/environ", lambda: host.read(f"/proc/{pid}/environ"))
+    numbers = None if isinstance(version, Absent) else parse_version(version).numbers
+    return attempt(path, lambda: read_config(
+        lambda name: inside.read(name), path, line.defines,
+        environ=None if isinstance(environment, Absent) else _environ(environment),
+        version=numbers, substitutions=line.substitutions, modules=line.modules,
+        directory=posixpath.dirname(path),
+    ))  # fmt: skip
+
+
+def _environ(data: bytes) -> dict[str, str]:
+    pairs = (item.partition("=") for item in data.decode("utf-8", "replace").split("\0") if "=" in item)
+    return {name: value for name, _, value in pairs}
+
+
+def _changed(host: Host, inside: Host, config: Config | Absent, family: Family) -> bool | Absent:
+    """Whether a file of the configuration is newer than the process: it may not be what is in force."""
+    if isinstance(config, Absent):
+        return config
+    started = evidence.started(host, family)
+    if isinstance(started, Absent):
+        return started
+    times = [attempt(name, lambda name=name: inside.stat(name).mtime) for name in (config.path, *config.includes)]  # type: ignore[misc]
+    return any(isinstance(each, float) and each > started + 1 for each in times)
+
+
+def _inodes(namespace: Namespace) -> tuple[int, ...]:
+    return () if isinstance(namespace.listeners, Absent) else tuple(each.inode for each in namespace.listeners)
+
+
+def _listeners(host: Host, own: tuple[Process, ...], namespace: Namespace) -> tuple[ListenQueue, ...] | Absent:
+    """Listening TCP sockets that tcp main holds."""
+    if isinstance(namespace.listeners, Absent):
+        return namespace.listeners
+    mains = [each for each in own if each.role is Role.TCP_MAIN]
+    if not mains:
+        return Absent("listeners of tcp main", Why.NOT_VISIBLE, "no process of this role could be told")
+    held = processes.socket_inodes(host, mains[0].pid, _base_descriptors(own))
+    if not held:
+        return Absent(f"/proc/{mains[0].pid}/fd", Why.DENIED, "its sockets can't be told")
+    inodes = set(held.values())
+    return tuple(each for each in namespace.listeners if each.inode in inodes)
+
+
+def _base_descriptors(own: tuple[Process, ...]) -> int:
+    """Numbers below which everything lies that tcp main opened before the first connection."""
+    return 5 * len(own) + 64
+
+
+def _opened(
+    info: levels.TcpInfo | Absent, namespace: Namespace, listeners: tuple[ListenQueue, ...] | Absent
+) -> tuple[int | Absent, Origin]:
+    """Open connections: what Kamailio counts, else what the kernel shows if nobody else is in the namespace."""
+    if not isinstance(info, Absent):
+        return info.opened_connections, Origin.READ
+    everything = namespace.listeners
+    if isinstance(listeners, Absent) or isinstance(everything, Absent) or isinstance(namespace.established, Absent):
+        return Absent("core.tcp_info", info.why, info.detail), Origin.READ
+    if len(listeners) == len(everything) and not namespace.outbound:
+        return namespace.established, Origin.READ
+    return Absent("core.tcp_info", info.why, "and the kernel's count holds other programs' connections"), Origin.READ
+
+
+def _handoff_sndbufs(host: Host, inside: Host, own: tuple[Process, ...]) -> tuple[int, ...] | Absent:
+    """Send buffers of tcp main's UNIX stream sockets: how much each worker's queue takes was fixed when it started."""
+    mains = [each for each in own if each.role is Role.TCP_MAIN]
+    workers = sum(1 for each in own if each.role is Role.TCP_WORKER)
+    if not mains or not workers:
+        return Absent("sockets to the workers", Why.NOT_VISIBLE, "tcp main or its workers could not be told")
+    held = set(processes.socket_inodes(host, mains[0].pid, _base_descriptors(own)).values())
+    found = attempt("unix_diag", lambda: unix_diag.collect(inside))
+    if isinstance(found, Absent):
+        return found
+    sizes = [
+        each.sndbuf
+        for each in found
+        if each.inode in held and each.type == unix_diag.Type.STREAM and each.peer and isinstance(each.sndbuf, int)
+    ]
+    return tuple(sizes) if sizes else Absent("unix_diag", Why.MISSING, "no socket of tcp main shows its buffer")

@@ -1,0 +1,156 @@
+"""Parameters of one instance in force: what RPC reports, else command line, file, compiled default.
+
+The value in force is what RPC reports, not what the file says. What RPC doesn't expose is taken from the
+file, marked with its line; what nobody mentions is the compiled default of the version.
+"""
+
+from __future__ import annotations
+
+from kamtcp.kamailio import effective, versions
+from kamtcp.kamailio.cmdline import CommandLine
+from kamtcp.kamailio.config import Config, modparam
+from kamtcp.kamailio.fields import one_struct
+from kamtcp.kamailio.rpc import Rpc
+from kamtcp.kamailio.values import Members
+from kamtcp.model.absent import Absent
+from kamtcp.model.instance import Parameter
+from kamtcp.model.origin import Origin
+
+MIB = 1 << 20
+
+#: names of RPC replies that differ from the configuration's
+_RPC_NAMES = {
+    "max_connections(soft)": "tcp_max_connections",
+    "max_tls_connections(soft)": "tls_max_connections",
+    "wait_data_ms": "tcp_wait_data",
+}
+#: compiled defaults of what RPC doesn't show; None: the version has no such parameter before it was added
+_DEFAULTS: dict[str, int] = {
+    "tcp_accept_iplimit": 1024,
+    "tcp_accept_haproxy": 0,
+    "tcp_msg_data_timeout": 20,
+    "tcp_msg_read_timeout": 20,
+    "tcp_check_timer": -1,
+    "tcp_main_threads": 0,
+    "tcp_listen_backlog": 1024,
+    "tcp_rd_buf_size": 16384,
+    "tcp_max_connections": 2048,
+    "tls_max_connections": 2048,
+    "tcp_connection_lifetime": 120,
+    "tcp_keepalive": 1,
+    "enable_tls": 0,
+}
+#: read from the file as they are, absent where it doesn't set them
+_FILE_ONLY = ("open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique")
+_MODPARAMS = (
+    ("websocket", "keepalive_mechanism", 1),
+    ("websocket", "keepalive_timeout", 180),
+    ("websocket", "keepalive_interval", 1),
+    ("websocket", "timer_interval", 1),
+    ("tls", "connection_timeout", 600),
+)
+
+
+def collect(
+    rpc: Rpc, line: CommandLine | Absent, config: Config | Absent, version: str | Absent
+) -> dict[str, Parameter]:
+    """All parameters that are judged, by configuration name ("tls.NAME", "websocket.NAME" for module parameters)."""
+    found: dict[str, Parameter] = {}
+    known = None if isinstance(version, Absent) else versions.parse_version(version)
+    for name, default in _DEFAULTS.items():
+        found[name] = _from_file(name, default, config, known)
+    for name in _FILE_ONLY:
+        if not isinstance(config, Absent) and name in config.params:
+            found[name] = _setting(config, name)
+        elif name == "tls_threads_mode" and known is not None and versions.has_parameter(known, name):
+            found[name] = Parameter(2 if known.at_least(6, 0) else 0, Origin.DEFAULT, "compiled default")
+    if not isinstance(config, Absent) and "tcp_max_connections" in config.params:
+        found["tcp_max_connections_file"] = _setting(config, "tcp_max_connections")
+    _add_modparams(found, config)
+    _add_rpc(found, rpc)
+    _add_memory(found, line, config)
+    if not isinstance(line, Absent) and line.poll_method:
+        found["tcp_poll_method"] = Parameter(line.poll_method, Origin.READ, "command line -W")
+    if known is not None:
+        size = versions.connection_bytes(known)
+        origin = Origin.REFERENCE if size.measured else Origin.ASSUMED
+        found["tcp_connection_bytes"] = Parameter(size.value, origin, f"struct tcp_connection as in {size.basis}")
+    return found
+
+
+def _setting(config: Config, name: str) -> Parameter:
+    setting = config.params[name]
+    value = int(setting.value) if isinstance(setting.value, bool) else setting.value
+    return Parameter(value, Origin.READ if setting.sure else Origin.ASSUMED, setting.where)
+
+
+def _from_file(name: str, default: int, config: Config | Absent, known: versions.Version | None) -> Parameter:
+    if known is not None and not versions.has_parameter(known, name):
+        if name == "tcp_listen_backlog":
+            return Parameter(default, Origin.DEFAULT, f"compiled in, no parameter before 6.1 ({known.text})")
+        return Parameter("none", Origin.DEFAULT, f"not in {known.text}")
+    if not isinstance(config, Absent) and name in config.params:
+        return _setting(config, name)
+    where = "compiled default" if not isinstance(config, Absent) else "compiled default; the configuration could not be read"
+    origin = Origin.DEFAULT if not isinstance(config, Absent) and known is not None else Origin.ASSUMED
+    return Parameter(default, origin, where)
+
+
+def _add_modparams(found: dict[str, Parameter], config: Config | Absent) -> None:
+    for module, name, default in _MODPARAMS:
+        param = None if isinstance(config, Absent) else modparam(config, module, name)
+        if param is None:
+            origin = Origin.ASSUMED if isinstance(config, Absent) else Origin.DEFAULT
+            found[f"{module}.{name}"] = Parameter(default, origin, "compiled default")
+        else:
+            found[f"{module}.{name}"] = Parameter(param.value, Origin.READ, f"{param.file}:{param.line}")
+    threshold = None if isinstance(config, Absent) else modparam(config, "tls", "low_mem_threshold1")
+    if threshold is not None and isinstance(threshold.value, int):
+        value = threshold.value * 1024 if threshold.value > 0 else threshold.value  # the file counts in KB, RPC in bytes
+        found["tls.low_mem_threshold1"] = Parameter(value, Origin.READ, f"{threshold.file}:{threshold.line}")
+
+
+def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
+    """What the running server says overrules every file."""
+    for command, arguments, prefix in (
+        ("cfg.get", ("tcp",), "tcp_"),
+        ("core.tcp_options", (), "tcp_"),
+        ("tls.options", (), "tls."),
+    ):
+        where = " ".join((command, *arguments))
+        members = rpc.fact(lambda values, where=where: one_struct(where, values), command, *arguments)  # type: ignore[misc]
+        if isinstance(members, Members):
+            _take(found, members, prefix, where)
+    info = rpc.fact(lambda values: one_struct("core.tcp_info", values), "core.tcp_info")
+    if isinstance(info, Members):
+        for name, key in (("max_connections", "tcp_max_connections"), ("max_tls_connections", "tls_max_connections")):
+            value = info.get(name) if any(pair[0] == name for pair in info.pairs) else None
+            if isinstance(value, int):
+                found[f"{key}_hard"] = Parameter(value, Origin.READ, "core.tcp_info")
+                if found[key].where != "core.tcp_options":
+                    found[key] = Parameter(value, Origin.READ, "core.tcp_info")
+
+
+def _take(found: dict[str, Parameter], members: Members, prefix: str, where: str) -> None:
+    for name, value in members.pairs:
+        if name is not None and isinstance(value, int | str):
+            key = _RPC_NAMES.get(name, prefix + name)
+            found[key] = Parameter(value, Origin.READ, where)
+
+
+def _add_memory(found: dict[str, Parameter], line: CommandLine | Absent, config: Config | Absent) -> None:
+    if isinstance(line, Absent):
+        return
+    for name, value in (
+        ("shm_megabytes", effective.shm_megabytes(line, config)),
+        ("pkg_megabytes", effective.pkg_megabytes(line)),
+        ("tcp_children", effective.tcp_children(line, config)),
+    ):
+        if not isinstance(value.value, Absent):
+            found[name] = Parameter(value.value, Origin.READ if value.sure else Origin.ASSUMED, value.origin)
+    if "pkg_megabytes" in found:
+        megabytes = found["pkg_megabytes"]
+        assert isinstance(megabytes.value, int)
+        found["pkg_bytes"] = Parameter(megabytes.value * MIB, megabytes.origin, megabytes.where)
+    if line.shm_manager:
+        found["shm_manager"] = Parameter(line.shm_manager, Origin.READ, "command line -x")

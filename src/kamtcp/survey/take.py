@@ -1,0 +1,44 @@
+"""The order of looking at a machine."""
+
+from __future__ import annotations
+
+from kamtcp.host.door import Host
+from kamtcp.model.absent import Absent
+from kamtcp.model.machine import Namespace
+from kamtcp.model.snapshot import SCHEMA, Snapshot
+from kamtcp.survey import find, instance, machine, namespace
+
+
+def take(host: Host, *, only: str = "") -> Snapshot:
+    """Look at everything that check judges.
+
+    Args:
+        host: the machine, live or recorded.
+        only: a pid or a name: that process and its children are taken for a Kamailio, whatever their name.
+
+    Returns:
+        The facts of this moment. Nothing is raised for what can't be seen: it is absent, with its reason.
+    """
+    reader = host.reader()
+    families = find.families(host, only)
+    views = {family.attendant: instance.View.of(host, family, reader.netns) for family in families}
+    namespaces: dict[str, Namespace] = {}
+    for view in views.values():
+        if view.netns not in namespaces:
+            namespaces[view.netns] = namespace.collect(view.inside, view.netns, view.pid)
+    if reader.netns not in namespaces:
+        namespaces[reader.netns] = namespace.collect(host, reader.netns, None)
+    instances = tuple(
+        instance.collect(host, views[family.attendant], family, namespaces[views[family.attendant].netns])
+        for family in families
+    )
+    unseen = tuple(view.obstacle for view in views.values() if isinstance(view.obstacle, Absent))
+    return Snapshot(
+        schema=SCHEMA,
+        machine=machine.collect(host, reader),
+        namespaces=namespaces,
+        instances=instance.with_distinct_names(instances),
+        unseen=unseen,
+    )
+
+
