@@ -17,6 +17,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from struct import pack
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,6 @@ def exchange(endpoint: Endpoint, request: bytes, timeout: float, *, root: str = 
         TimeoutError, RpcError, OSError: see above.
         UsageError: the address can't be one of this transport.
     """
-    from kamtcp.host.local import ask_datagram, ask_fifo
-
     deadline = Deadline(timeout, endpoint.address)
     try:
         match endpoint.transport:
@@ -77,8 +76,12 @@ def exchange(endpoint: Endpoint, request: bytes, timeout: float, *, root: str = 
             case Transport.JSON_HTTP:
                 return _over_http(endpoint.address, request, deadline)
             case Transport.JSON_DGRAM:
+                from kamtcp.host.local import ask_datagram
+
                 return ask_datagram(endpoint.address, request, deadline, root)
             case Transport.JSON_FIFO:
+                from kamtcp.host.local import ask_fifo
+
                 return ask_fifo(endpoint, request, deadline, root)
     except ParseError as error:
         raise RpcError(f"{endpoint.address}: {error}") from error
@@ -100,16 +103,26 @@ def unix_stream(path: str, deadline: Deadline) -> socket.socket:
 
 
 def connect_unix(sock: socket.socket, path: str, deadline: Deadline) -> None:
-    """Connect a unix socket of either type; a path above 107 bytes goes through a descriptor of the socket's inode."""
-    sock.settimeout(deadline.left())
-    if len(os.fsencode(path)) <= _SUN_PATH:
-        sock.connect(path)
-        return
-    inode = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    """Connect a unix socket of either type; a path above 107 bytes goes through a descriptor of the socket's inode.
+
+    A server that no longer accepts has a full queue, on which a non-blocking connect(), and that is what Python makes
+    of settimeout(), fails at once with EAGAIN. SO_SNDTIMEO makes the kernel wait instead.
+    """
+    import socket
+
+    left = deadline.left()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pack("ll", int(left), int(left % 1 * 1e6) or 1))
+    inode = -1
     try:
-        sock.connect(f"/proc/self/fd/{inode}")
+        if len(os.fsencode(path)) > _SUN_PATH:
+            inode = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            path = f"/proc/self/fd/{inode}"
+        sock.connect(path)
+    except BlockingIOError as error:
+        raise TimeoutError(deadline.what) from error
     finally:
-        os.close(inode)
+        if inode >= 0:
+            os.close(inode)
 
 
 def tcp(address: str, deadline: Deadline) -> socket.socket:
@@ -138,12 +151,13 @@ def tcp(address: str, deadline: Deadline) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MIB)
         sock.settimeout(deadline.left())
         sock.connect(place)
-        if sock.getsockname() == sock.getpeername():
-            # Nobody listens, and the kernel chose that very port as ours: it connects the socket to itself.
-            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED), address)
     except BaseException:
         sock.close()
         raise
+    if sock.getsockname() == sock.getpeername():
+        # Nobody listens, and the kernel chose that very port as ours: it connects the socket to itself.
+        sock.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED), address)
     return sock
 
 
@@ -186,7 +200,11 @@ def _over_stream(
 def _over_http(address: str, request: bytes, deadline: Deadline) -> bytes:
     """POST. An error status with a JSON body is an answer: jsonrpcs sends its faults as HTTP 500."""
     place, slash, path = address.removeprefix("http://").partition("/")
-    if not address.startswith("http://") or not (address.isascii() and address.isprintable()) or " " in address:
+    if (
+        not address.startswith("http://")
+        or not (address.isascii() and address.isprintable())
+        or " " in address
+    ):
         raise UsageError(f"expected http://ADDR:PORT/PATH, got {address!r}")
     head = (
         f"POST {slash or '/'}{path} HTTP/1.1\r\nHost: {place}\r\nUser-Agent: kamtcp\r\n"

@@ -105,10 +105,10 @@ def http_head(prefix: bytes | bytearray) -> HttpHead | None:
 
 
 def with_reply_name(request: bytes, name: str) -> bytes:
-    """A JSON-RPC request with the member that tells the FIFO server where to answer.
+    r"""A JSON-RPC request with the member that tells the FIFO server where to answer.
 
     It is put in here, at the last moment, because the name differs in every call while requests are the keys of
-    recordings. Kamailio refuses names with `.`, `/` or `\\`.
+    recordings. Kamailio refuses names with `.`, `/` or `\`.
 
     Raises:
         ParseError: `request` is no JSON object with members.

@@ -60,9 +60,17 @@ def _bound_here(address: str) -> bool:
     """Is a socket of that name bound in this thread's network namespace? (/proc/net would be the main thread's.)"""
     try:
         with open("/proc/thread-self/net/unix", "rb") as table:
-            return any(line.rstrip(b"\n").endswith(b" " + os.fsencode(address)) for line in table)
+            # The server's own spelling stands there, "//" included: "/var/run/kamailio//kamailio_ctl".
+            wanted = os.fsencode(os.path.normpath(address))
+            return any(
+                os.path.normpath(line[start + 1 :].rstrip(b"\n")) == wanted
+                for line in table
+                if (start := line.find(b" /")) >= 0
+            )
     except OSError:
-        return True  # no such file: nothing tells of a second namespace, and a file must not be made on a guess
+        return (
+            True  # no such file: nothing tells of a second namespace, and a file must not be made on a guess
+        )
 
 
 def _bind_beside(sock: socket.socket, path: str) -> str:

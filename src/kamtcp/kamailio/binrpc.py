@@ -61,13 +61,13 @@ def decode_reply(data: bytes) -> Values:
     """
     header = binrpc_header(data)
     if header is None or header.size + header.body != len(data):
-        raise ParseError(_SOURCE, "one whole packet", data)
+        raise ParseError(_SOURCE, "one whole packet", data[:40])
     if header.kind not in (REPLY, FAULT):
         raise ParseError(_SOURCE, "a reply or a fault", header.kind)
     values = _Body(data, header.size).values()
     if header.kind == REPLY:
         return values
-    code, text = (values + [None, None])[:2]
+    code, text = [*values, None, None][:2]
     if not isinstance(code, int) or not isinstance(text, str):
         raise ParseError(_SOURCE, "code and text of a fault", values)
     raise RpcFault(code, text)
@@ -183,5 +183,7 @@ class _Body:
     @staticmethod
     def double(payload: bytes) -> int | float:
         thousandths = int.from_bytes(payload, "big", signed=len(payload) == 8)
-        whole, rest = divmod(thousandths, 1000)
-        return whole if not rest else thousandths / 1000
+        if thousandths % 1000 and abs(thousandths) < 1 << 53:
+            return thousandths / 1000
+        # Above 2**53 the server itself had no thousandths any more: it multiplied as double, and saturated.
+        return thousandths // 1000

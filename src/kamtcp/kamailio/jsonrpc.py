@@ -47,17 +47,17 @@ def decode_reply(data: bytes) -> Values:
         text = data.decode("utf-8", "replace")
         reply = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise ParseError(_SOURCE, "JSON", data) from error
+        raise ParseError(_SOURCE, "JSON", data[:40]) from error
     if not isinstance(reply, Members):
-        raise ParseError(_SOURCE, "an object", data)
+        raise ParseError(_SOURCE, "an object", data[:40])
     error_object = reply.get("error")
     if isinstance(error_object, Members):
         code, message = error_object.get("code"), error_object.get("message")
         if not isinstance(code, int) or not isinstance(message, str):
-            raise ParseError(_SOURCE, "code and message of an error", data)
+            raise ParseError(_SOURCE, "code and message of an error", data[:40])
         raise RpcFault(code, _clean(message))
     if all(name != "result" for name, _ in reply.pairs):
-        raise ParseError(_SOURCE, "a result or an error", data)
+        raise ParseError(_SOURCE, "a result or an error", data[:40])
     result = reply.get("result")
     if isinstance(result, list):
         return [_value(each, 1) for each in result]
@@ -73,7 +73,7 @@ def _refuse(constant: str) -> Value:
 
 
 def _clean(text: str) -> str:
-    """Without lone surrogates, which JSON can write as \\ud800 and no terminal or file takes."""
+    r"""Without lone surrogates, which JSON can write as \ud800 and no terminal or file takes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
