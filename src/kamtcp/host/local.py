@@ -1,0 +1,183 @@
+"""The two RPC transports of jsonrpcs that need something of ours to answer into: a socket name, a FIFO.
+
+Datagram: an abstract name, chosen by the kernel, leaves nothing behind, but names of that kind are per network
+namespace: a server in another one fails with ECONNREFUSED and only its log says so. Whether it is in ours is read
+in /proc/thread-self/net/unix, which lists the sockets bound in the namespace of this thread. If it is not, a socket
+file next to the server's own is made, and removed when the answer has come.
+
+FIFO: a FIFO below the server's `fifo_reply_dir`, 0600 and given to the server's user, because the server opens it
+by name and runs unprivileged. It is removed with the first byte of the answer: the server checks, after its open,
+that the name still leads there.
+
+Source: Kamailio src/modules/jsonrpcs/jsonrpcs_sock.c, jsonrpcs_fifo.c (jsonrpc_open_reply_fifo, jsonrpc_fifo_check);
+man unix(7), fifo(7).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from kamtcp.errors import RpcError
+from kamtcp.host.door import MIB, Endpoint
+from kamtcp.host.exchange import MAX_REPLY, Deadline, connect_unix
+from kamtcp.host.framing import with_reply_name
+from kamtcp.host.inroot import in_root
+
+if TYPE_CHECKING:
+    import socket
+
+_ATOMIC = 4096  # PIPE_BUF: longer writes may mix with those of other clients
+
+
+def ask_datagram(address: str, request: bytes, deadline: Deadline, root: str) -> bytes:
+    """One datagram there, one back. The socket is connected, so the kernel drops what anybody else sends to it."""
+    import socket
+
+    path = in_root(root, address)
+    made = ""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        try:
+            if root or _bound_here(address):
+                sock.bind("")  # autobind
+            else:
+                made = _bind_beside(sock, path)
+            connect_unix(sock, path, deadline)
+            sock.settimeout(deadline.left())
+            sock.send(request)
+            sock.settimeout(deadline.left())
+            data, _, flags, _ = sock.recvmsg(MIB)
+        finally:
+            if made:
+                os.unlink(made)
+    if flags & socket.MSG_TRUNC:
+        raise RpcError(f"{address}: a datagram of more than {MIB} bytes")
+    return _json_object(address, data)
+
+
+def _bound_here(address: str) -> bool:
+    """Is a socket of that name bound in this thread's network namespace? (/proc/net would be the main thread's.)"""
+    try:
+        with open("/proc/thread-self/net/unix", "rb") as table:
+            # The server's own spelling stands there, "//" included: "/var/run/kamailio//kamailio_ctl".
+            wanted = os.fsencode(os.path.normpath(address))
+            return any(
+                os.path.normpath(line[start + 1 :].rstrip(b"\n")) == wanted
+                for line in table
+                if (start := line.find(b" /")) >= 0
+            )
+    except OSError:
+        return (
+            True  # no such file: nothing tells of a second namespace, and a file must not be made on a guess
+        )
+
+
+def _bind_beside(sock: socket.socket, path: str) -> str:
+    """Bind to a new file in the directory of `path`, which only the owner of `path` and root may write to."""
+    owner = os.stat(path)
+    made = f"{os.path.dirname(path)}/kamtcp_{os.urandom(8).hex()}"
+    sock.bind(made)  # an OSError for a path above 107 bytes: the server has to be able to say it, too
+    try:
+        os.chmod(made, 0o600)
+        if owner.st_uid != os.geteuid():
+            os.chown(made, owner.st_uid, -1, follow_symlinks=False)
+    except BaseException:
+        os.unlink(made)
+        raise
+    return made
+
+
+def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) -> bytes:
+    """Write the request into the server's FIFO, read the answer from one of ours until the server closes it."""
+    name = f"kamtcp_{os.urandom(8).hex()}"  # the server refuses names with . / \\
+    request = with_reply_name(request, name)
+    if len(request) > _ATOMIC:
+        raise RpcError(f"request of {len(request)} bytes, a FIFO takes {_ATOMIC} in one piece")
+    ours = in_root(root, endpoint.reply_dir).rstrip("/") + "/" + name
+    nonblocking = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    theirs = os.open(in_root(root, endpoint.address), os.O_WRONLY | nonblocking)
+    try:
+        owner = os.fstat(theirs)
+        if not stat.S_ISFIFO(owner.st_mode):
+            raise RpcError(f"{endpoint.address} is no FIFO")
+        os.mkfifo(ours, 0o600)
+        reply = -1
+        try:
+            reply = os.open(ours, os.O_RDONLY | nonblocking)
+            _give(reply, owner)
+            _write(theirs, request, deadline)
+            _readable(reply, deadline)
+        except BaseException:
+            if reply >= 0:
+                os.close(reply)
+            raise
+        finally:
+            os.unlink(ours)
+    finally:
+        os.close(theirs)
+    try:
+        return _json_object(endpoint.address, _read_to_end(reply, deadline))
+    finally:
+        os.close(reply)
+
+
+def _give(reply: int, owner: os.stat_result) -> None:
+    """Let the server, which owns the request FIFO, write into ours; nobody else, if we may say so."""
+    if owner.st_uid == os.geteuid():
+        return
+    try:
+        os.fchown(reply, owner.st_uid, -1)
+    except PermissionError:  # we are not root: the group through which we got here serves the server as well
+        os.fchown(reply, -1, owner.st_gid)
+        os.fchmod(reply, 0o620)
+
+
+def _write(fifo: int, request: bytes, deadline: Deadline) -> None:
+    """All of it or nothing, which PIPE_BUF grants; wait while the pipe is full of other clients' requests."""
+    import select
+
+    poll = select.poll()
+    poll.register(fifo, select.POLLOUT)
+    while True:
+        try:
+            os.write(fifo, request)
+        except BlockingIOError:
+            poll.poll(deadline.left() * 1000)
+        else:
+            return
+
+
+def _readable(fifo: int, deadline: Deadline) -> None:
+    """Wait until the server has written, or has opened and closed, our FIFO."""
+    import select
+
+    poll = select.poll()
+    poll.register(fifo, select.POLLIN)
+    while not poll.poll(deadline.left() * 1000):
+        pass  # left() raises when the time is up
+
+
+def _read_to_end(fifo: int, deadline: Deadline) -> bytes:
+    got = bytearray()
+    while True:
+        _readable(fifo, deadline)
+        try:
+            piece = os.read(fifo, 64 * 1024)
+        except BlockingIOError:
+            continue
+        if not piece:
+            return bytes(got)
+        got += piece
+        if len(got) > MAX_REPLY:
+            raise RpcError(f"reply of more than {MAX_REPLY} bytes")
+
+
+def _json_object(address: str, data: bytes) -> bytes:
+    """Neither a datagram nor a FIFO states its length: an object that does not end was cut."""
+    text = data.strip()
+    if text[:1] != b"{":
+        raise RpcError(f"{address}: answered without a JSON object: {data[:60]!r}")
+    if text[-1:] != b"}":
+        raise RpcError(f"{address}: reply cut after {len(data)} bytes")
+    return data

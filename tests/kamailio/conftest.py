@@ -1,0 +1,165 @@
+"""Captured replies, and a real Kamailio for the tests that are marked `kamailio`.
+
+KAMTCP_KAMAILIO_ROOT: directory into which a Kamailio was unpacked (`usr/sbin/kamailio` below it). It runs from there,
+in network and PID namespaces of its own, with all five kinds of RPC endpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from kamtcp.host.door import Endpoint, Transport
+
+T = TypeVar("T")
+CAPTURES = Path(__file__).parent / "captures"
+LIBRARY = "lib/x86_64-linux-gnu"
+
+CONFIG = """#!KAMAILIO
+debug=-1
+log_stderror=yes
+children=1
+tcp_children=2
+tcp_max_connections=512
+listen=tcp:127.0.0.1:25060
+mpath="{modules}/"
+loadmodule "kex.so"
+loadmodule "corex.so"
+loadmodule "pv.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "ctl.so"
+loadmodule "cfg_rpc.so"
+loadmodule "jsonrpcs.so"
+loadmodule "counters.so"
+loadmodule "xhttp.so"
+modparam("ctl", "binrpc", "unixs:{run}/ctl")
+modparam("ctl", "binrpc", "tcp:127.0.0.1:2049")
+modparam("jsonrpcs", "transport", 7)
+modparam("jsonrpcs", "fifo_name", "{run}/rpc.fifo")
+modparam("jsonrpcs", "fifo_reply_dir", "{run}/")
+modparam("jsonrpcs", "dgram_socket", "{run}/rpc.sock")
+request_route {{ exit; }}
+event_route[xhttp:request] {{
+    if ($hu == "/RPC") {{ jsonrpc_dispatch(); exit; }}
+    xhttp_reply("404", "Not Found", "text/plain", "no such page");
+}}
+"""
+
+
+class RealKamailio:
+    """A running server; `inside` calls something in a thread that is in its network namespace."""
+
+    def __init__(self, run: Path, pid: int) -> None:
+        self.run, self.pid = run, pid
+        self.endpoints = {
+            Transport.BINRPC_UNIX: Endpoint(Transport.BINRPC_UNIX, f"{run}/ctl"),
+            Transport.BINRPC_TCP: Endpoint(Transport.BINRPC_TCP, "127.0.0.1:2049"),
+            Transport.JSON_DGRAM: Endpoint(Transport.JSON_DGRAM, f"{run}/rpc.sock"),
+            Transport.JSON_FIFO: Endpoint(Transport.JSON_FIFO, f"{run}/rpc.fifo", str(run)),
+            Transport.JSON_HTTP: Endpoint(Transport.JSON_HTTP, "http://127.0.0.1:25060/RPC"),
+        }
+        self.thread = ThreadPoolExecutor(1, initializer=_enter, initargs=(pid,))
+
+    def inside(self, work: Callable[..., T], *args: object, **named: object) -> T:
+        return self.thread.submit(work, *args, **named).result(timeout=20)
+
+
+def _enter(pid: int) -> None:
+    import ctypes
+
+    with open(f"/proc/{pid}/ns/net") as net:
+        if ctypes.CDLL(None, use_errno=True).setns(
+            net.fileno(), 0x40000000
+        ):  # CLONE_NEWNET, this thread only
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+@pytest.fixture(scope="session")
+def kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKamailio]:
+    """A Kamailio with BINRPC over unix and tcp, JSON-RPC over datagram, FIFO and HTTP."""
+    root = os.environ.get("KAMTCP_KAMAILIO_ROOT")
+    if not root:
+        pytest.skip("KAMTCP_KAMAILIO_ROOT is not set: no Kamailio to start")
+    if os.geteuid() != 0:
+        pytest.skip("namespaces need root")
+    run = tmp_path_factory.mktemp("k")
+    config = run / "kamailio.cfg"
+    config.write_text(CONFIG.format(run=run, modules=f"{root}/usr/{LIBRARY}/kamailio/modules"))
+    script = f"ip link set lo up && exec {root}/usr/sbin/kamailio -DD -E -f {config} -m 32 -M 4 -Y {run} -P {run}/pid"
+    starter = subprocess.Popen(
+        ["unshare", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script],
+        env={**os.environ, "LD_LIBRARY_PATH": f"{root}/{LIBRARY}:{root}/usr/{LIBRARY}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        server = RealKamailio(run, _wait(starter, run))
+        yield server
+        server.thread.shutdown()
+    finally:
+        starter.send_signal(
+            signal.SIGKILL
+        )  # --kill-child takes the namespace's init, and so all of it, along
+        starter.wait(10)
+
+
+def _wait(starter: subprocess.Popen[bytes], run: Path) -> int:
+    """The pid of the attendant, once its sockets are there."""
+    until = time.monotonic() + 15
+    while time.monotonic() < until and starter.poll() is None:
+        children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children").read_text().split()
+        if children and all((run / name).exists() for name in ("ctl", "rpc.sock", "rpc.fifo")):
+            time.sleep(0.5)  # the workers fork after the sockets are made
+            return int(children[0])
+        time.sleep(0.05)
+    pytest.fail("Kamailio did not start")
+
+
+def binrpc_capture(name: str) -> tuple[bytes, bytes]:
+    """Request and reply of a capture, by its path below captures/ without the suffix."""
+    path = next(CAPTURES.glob(f"{name}.binrpc.hex*"))
+    lines = dict(line.split(maxsplit=1) for line in path.read_text().splitlines() if line)
+    return bytes.fromhex(lines["request"]), bytes.fromhex(lines["reply"])
+
+
+def json_capture(name: str) -> tuple[bytes, bytes]:
+    """Request and reply, as above."""
+    path = CAPTURES / f"{name}.json"
+    path = path if path.exists() else CAPTURES / f"{name}.jsonrpc.json"
+    request, _, reply = path.read_bytes().partition(b"\n")
+    return request, reply
+
+
+@pytest.fixture(scope="session")
+def binrpc_reply() -> Callable[[str], bytes]:
+    return lambda name: binrpc_capture(name)[1]
+
+
+@pytest.fixture(scope="session")
+def json_reply() -> Callable[[str], bytes]:
+    return lambda name: json_capture(name)[1]
+
+
+@pytest.fixture(scope="session")
+def captures() -> dict[str, list[tuple[str, bytes, bytes]]]:
+    """All captures as (name, request, reply), by "binrpc" and "json"."""
+    hexes = [
+        str(p.relative_to(CAPTURES)).split(".binrpc.")[0] for p in sorted(CAPTURES.glob("*/*.binrpc.hex*"))
+    ]
+    jsons = [
+        str(p.relative_to(CAPTURES)).removesuffix(".json").removesuffix(".jsonrpc")
+        for p in sorted(CAPTURES.glob("*/*.json"))
+    ]
+    return {
+        "binrpc": [(n, *binrpc_capture(n)) for n in hexes],
+        "json": [(n, *json_capture(n)) for n in jsons],
+    }
