@@ -60,7 +60,12 @@ def parse_target(target: str) -> Descriptor:
         raise ParseError(_SOURCE, "a path or KIND:[…]", target)
     if prefix in ("socket", "pipe"):
         number = rest[1:-1]
-        if rest[:1] != "[" or rest[-1:] != "]" or not (number.isascii() and number.isdigit()) or len(number) > 20:
+        if (
+            rest[:1] != "["
+            or rest[-1:] != "]"
+            or not (number.isascii() and number.isdigit())
+            or len(number) > 20
+        ):
             raise ParseError(_SOURCE, f"{prefix}:[INODE]", target)
         return Descriptor(Kind(prefix), target, int(number))
     if prefix == "anon_inode":

@@ -167,7 +167,9 @@ def parse_qdiscs(data: bytes) -> dict[int, tuple[Qdisc, ...]]:
         if len(queue) < _QUEUE.size:
             raise ParseError(_QDISC_SOURCE, "TCA_STATS_QUEUE of 20 bytes", f"{len(queue)} bytes")
         kind = _string(_QDISC_SOURCE, known, _TCA_KIND, "TCA_KIND")
-        found.setdefault(index, []).append(Qdisc(kind, handle, parent, parent == _ROOT, *_QUEUE.unpack_from(queue)))
+        found.setdefault(index, []).append(
+            Qdisc(kind, handle, parent, parent == _ROOT, *_QUEUE.unpack_from(queue))
+        )
     return {index: tuple(sorted(row, key=lambda q: not q.root)) for index, row in found.items()}
 
 

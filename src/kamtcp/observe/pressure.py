@@ -59,8 +59,12 @@ def parse(data: bytes) -> Pressure:
         kind, *words = line.split() or [b""]
         values = dict(word.split(b"=", 1) for word in words if b"=" in word)
         try:
-            averages = [decimal(_SOURCE, values[name], at) for name in (b"avg10", b"avg60", b"avg300")]
-            found[kind] = Stall(*averages, natural(_SOURCE, values[b"total"], at))
+            found[kind] = Stall(
+                decimal(_SOURCE, values[b"avg10"], at),
+                decimal(_SOURCE, values[b"avg60"], at),
+                decimal(_SOURCE, values[b"avg300"], at),
+                natural(_SOURCE, values[b"total"], at),
+            )
         except KeyError as error:
             raise ParseError(_SOURCE, text(error.args[0]), text(line), at) from None
     if b"some" not in found:

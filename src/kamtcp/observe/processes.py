@@ -167,7 +167,9 @@ def parse_status(data: bytes) -> ProcessStatus:
         vm_rss_bytes=kib(b"VmRSS"),
         vm_size_bytes=kib(b"VmSize"),
         voluntary_ctxt_switches=count(b"voluntary_ctxt_switches", known.get(b"voluntary_ctxt_switches")),
-        nonvoluntary_ctxt_switches=count(b"nonvoluntary_ctxt_switches", known.get(b"nonvoluntary_ctxt_switches")),
+        nonvoluntary_ctxt_switches=count(
+            b"nonvoluntary_ctxt_switches", known.get(b"nonvoluntary_ctxt_switches")
+        ),
     )
 
 
