@@ -21,7 +21,9 @@ class Own(Rpc):
     Two instances may share a directory, and a default path then leads to the other one.
     """
 
-    def __init__(self, host: Host, candidates: Sequence[Endpoint], inner_pid: int, timeout: float = 2.0) -> None:
+    def __init__(
+        self, host: Host, candidates: Sequence[Endpoint], inner_pid: int, timeout: float = 2.0
+    ) -> None:
         strangers: list[Absent] = []
         left = list(candidates)
         while True:
@@ -60,7 +62,7 @@ def statistics(rpc: Rpc) -> Counters | Absent:
         if isinstance(found, Absent):
             absent = absent or found
             continue
-        values.update({name: value for name, value in found.pairs if isinstance(value, int)})
+        values.update(found)
     return Counters(values) if values or absent is None else absent
 
 

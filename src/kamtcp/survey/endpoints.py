@@ -17,13 +17,16 @@ CTL_PORT = 2049
 HTTP_PATH = "/RPC"
 
 
-def candidates(host: Host, pid: int, line: CommandLine | Absent, config: Config | Absent) -> tuple[Endpoint, ...]:
+def candidates(
+    host: Host, pid: int, line: CommandLine | Absent, config: Config | Absent
+) -> tuple[Endpoint, ...]:
     """Endpoints in the order they should be tried: those with processes of their own first.
 
     Args:
         host: where /proc/PID/net is read.
         pid: a process of the instance.
-        line, config: what it was told; absent where unreadable.
+        line: its command line.
+        config: its configuration.
     """
     directories = _directories(line, config)
     bound = _bound_paths(host, pid)
@@ -74,7 +77,9 @@ def _with_port(text: str) -> str:
     return f"{'127.0.0.1' if address in ('*', '0.0.0.0') else address}:{port}"  # noqa: S104
 
 
-def _configured(config: Config | Absent, name: str, directories: tuple[str, ...], transport: Transport) -> list[Endpoint]:
+def _configured(
+    config: Config | Absent, name: str, directories: tuple[str, ...], transport: Transport
+) -> list[Endpoint]:
     if isinstance(config, Absent):
         return []
     param = modparam(config, "jsonrpcs", name)

@@ -34,7 +34,7 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     names = attempt("/proc", lambda: host.listdir("/proc"))
     for name in () if isinstance(names, Absent) else names:
         if name.isdigit():
-            stat = attempt(f"/proc/{name}/stat", lambda name=name: parse_stat(host.read(f"/proc/{name}/stat", 4096)))  # type: ignore[misc]
+            stat = _stat(host, int(name))
             if not isinstance(stat, Absent):
                 table[stat.pid] = stat
     wanted = {int(only)} if only.isdigit() else set()
@@ -45,6 +45,10 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     for pid in sorted(kin):
         heads.setdefault(_head(pid, kin, table), []).append(table[pid])
     return tuple(Family(head, tuple(members)) for head, members in sorted(heads.items()))
+
+
+def _stat(host: Host, pid: int) -> ProcessStat | Absent:
+    return attempt(f"/proc/{pid}/stat", lambda: parse_stat(host.read(f"/proc/{pid}/stat", 4096)))
 
 
 def _ancestry(pid: int, table: dict[int, ProcessStat]) -> set[int]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kamtcp.host.door import Host
+from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, read_config
@@ -48,22 +49,9 @@ class View(Struct, frozen=True):
         except OSError as error:
             obstacle = absent_of(f"namespaces of pid {pid}", error)
             if isinstance(link, str) and link != own_netns:
-                return View(_Nowhere(host, obstacle), link, pid, obstacle)
+                return View(Nowhere(obstacle), link, pid, obstacle)
             return View(host, own_netns, pid, obstacle)
         return View(inside, own_netns if isinstance(link, Absent) else link, pid, None)
-
-
-class _Nowhere:
-    """A namespace that may not be entered: every read of it is denied, none is answered from elsewhere."""
-
-    def __init__(self, host: Host, obstacle: Absent) -> None:
-        self._host, self._obstacle = host, obstacle
-
-    def __getattr__(self, name: str) -> object:
-        def denied(*_: object, **__: object) -> object:
-            raise PermissionError(13, f"{self._obstacle}")
-
-        return denied
 
 
 def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Instance:
@@ -72,7 +60,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
     path = _config_path(host, pid, line)
     version, origin = evidence.version_in_binary(host, pid), Origin.READ
-    config = _config(host, inside, pid, line, path, version)
+    config = _config(host, view, line, path, version)
     inner = _inner_pid(host, pid)
     rpc = answers.Own(inside, endpoints.candidates(host, pid, line, config), inner)
     said = rpc.fact(identity.version, "core.version")
@@ -150,14 +138,15 @@ def _config_path(host: Host, pid: int, line: CommandLine | Absent) -> str:
 
 
 def _config(
-    host: Host, inside: Host, pid: int, line: CommandLine | Absent, path: str, version: str | Absent
+    host: Host, view: View, line: CommandLine | Absent, path: str, version: str | Absent
 ) -> Config | Absent:
     if isinstance(line, Absent):
         return line
+    pid, inside = view.pid, view.inside
     environment = attempt(f"/proc/{pid}/environ", lambda: host.read(f"/proc/{pid}/environ"))
     numbers = None if isinstance(version, Absent) else parse_version(version).numbers
     return attempt(path, lambda: read_config(
-        lambda name: inside.read(name), path, line.defines,
+        inside.read, path, line.defines,
         environ=None if isinstance(environment, Absent) else _environ(environment),
         version=numbers, substitutions=line.substitutions, modules=line.modules,
         directory=posixpath.dirname(path),
@@ -176,15 +165,23 @@ def _changed(host: Host, inside: Host, config: Config | Absent, family: Family) 
     started = evidence.started(host, family)
     if isinstance(started, Absent):
         return started
-    times = [attempt(name, lambda name=name: inside.stat(name).mtime) for name in (config.path, *config.includes)]  # type: ignore[misc]
+    times = [_mtime(inside, name) for name in (config.path, *config.includes)]
     return any(isinstance(each, float) and each > started + 1 for each in times)
 
 
+def _mtime(inside: Host, path: str) -> float | Absent:
+    return attempt(path, lambda: inside.stat(path).mtime)
+
+
 def _inodes(namespace: Namespace) -> tuple[int, ...]:
-    return () if isinstance(namespace.listeners, Absent) else tuple(each.inode for each in namespace.listeners)
+    return (
+        () if isinstance(namespace.listeners, Absent) else tuple(each.inode for each in namespace.listeners)
+    )
 
 
-def _listeners(host: Host, own: tuple[Process, ...], namespace: Namespace) -> tuple[ListenQueue, ...] | Absent:
+def _listeners(
+    host: Host, own: tuple[Process, ...], namespace: Namespace
+) -> tuple[ListenQueue, ...] | Absent:
     """Listening TCP sockets that tcp main holds."""
     if isinstance(namespace.listeners, Absent):
         return namespace.listeners
@@ -210,11 +207,17 @@ def _opened(
     if not isinstance(info, Absent):
         return info.opened_connections, Origin.READ
     everything = namespace.listeners
-    if isinstance(listeners, Absent) or isinstance(everything, Absent) or isinstance(namespace.established, Absent):
+    if (
+        isinstance(listeners, Absent)
+        or isinstance(everything, Absent)
+        or isinstance(namespace.established, Absent)
+    ):
         return Absent("core.tcp_info", info.why, info.detail), Origin.READ
     if len(listeners) == len(everything) and not namespace.outbound:
         return namespace.established, Origin.READ
-    return Absent("core.tcp_info", info.why, "and the kernel's count holds other programs' connections"), Origin.READ
+    return Absent(
+        "core.tcp_info", info.why, "and the kernel's count holds other programs' connections"
+    ), Origin.READ
 
 
 def _handoff_sndbufs(host: Host, inside: Host, own: tuple[Process, ...]) -> tuple[int, ...] | Absent:
@@ -230,6 +233,11 @@ def _handoff_sndbufs(host: Host, inside: Host, own: tuple[Process, ...]) -> tupl
     sizes = [
         each.sndbuf
         for each in found
-        if each.inode in held and each.type == unix_diag.Type.STREAM and each.peer and isinstance(each.sndbuf, int)
+        if each.inode in held
+        and each.type == unix_diag.Type.STREAM
+        and each.peer
+        and isinstance(each.sndbuf, int)
     ]
-    return tuple(sizes) if sizes else Absent("unix_diag", Why.MISSING, "no socket of tcp main shows its buffer")
+    return (
+        tuple(sizes) if sizes else Absent("unix_diag", Why.MISSING, "no socket of tcp main shows its buffer")
+    )

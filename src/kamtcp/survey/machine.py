@@ -19,7 +19,9 @@ JUDGED_NAMES = ("tcp_tw_recycle",)
 def collect(host: Host, reader: Reader) -> Machine:
     """Everything that doesn't depend on a namespace or a Kamailio."""
     meminfo = attempt("/proc/meminfo", lambda: memory.collect(host))
-    file_nr = attempt("/proc/sys/fs/file-nr", lambda: files.parse_file_nr(host.read("/proc/sys/fs/file-nr", 4096)))
+    file_nr = attempt(
+        "/proc/sys/fs/file-nr", lambda: files.parse_file_nr(host.read("/proc/sys/fs/file-nr", 4096))
+    )
     cpus = attempt("/proc/net/softnet_stat", lambda: softnet.collect(host))
     probe = attempt("socketpair probe", lambda: _handoff(host.probe("handoff-messages")))
     return Machine(

@@ -74,7 +74,9 @@ def collect(
     if known is not None:
         size = versions.connection_bytes(known)
         origin = Origin.REFERENCE if size.measured else Origin.ASSUMED
-        found["tcp_connection_bytes"] = Parameter(size.value, origin, f"struct tcp_connection as in {size.basis}")
+        found["tcp_connection_bytes"] = Parameter(
+            size.value, origin, f"struct tcp_connection as in {size.basis}"
+        )
     return found
 
 
@@ -91,7 +93,11 @@ def _from_file(name: str, default: int, config: Config | Absent, known: versions
         return Parameter("none", Origin.DEFAULT, f"not in {known.text}")
     if not isinstance(config, Absent) and name in config.params:
         return _setting(config, name)
-    where = "compiled default" if not isinstance(config, Absent) else "compiled default; the configuration could not be read"
+    where = (
+        "compiled default"
+        if not isinstance(config, Absent)
+        else "compiled default; the configuration could not be read"
+    )
     origin = Origin.DEFAULT if not isinstance(config, Absent) and known is not None else Origin.ASSUMED
     return Parameter(default, origin, where)
 
@@ -106,7 +112,9 @@ def _add_modparams(found: dict[str, Parameter], config: Config | Absent) -> None
             found[f"{module}.{name}"] = Parameter(param.value, Origin.READ, f"{param.file}:{param.line}")
     threshold = None if isinstance(config, Absent) else modparam(config, "tls", "low_mem_threshold1")
     if threshold is not None and isinstance(threshold.value, int):
-        value = threshold.value * 1024 if threshold.value > 0 else threshold.value  # the file counts in KB, RPC in bytes
+        value = (
+            threshold.value * 1024 if threshold.value > 0 else threshold.value
+        )  # the file counts in KB, RPC in bytes
         found["tls.low_mem_threshold1"] = Parameter(value, Origin.READ, f"{threshold.file}:{threshold.line}")
 
 
@@ -123,7 +131,10 @@ def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
             _take(found, members, prefix, where)
     info = rpc.fact(lambda values: one_struct("core.tcp_info", values), "core.tcp_info")
     if isinstance(info, Members):
-        for name, key in (("max_connections", "tcp_max_connections"), ("max_tls_connections", "tls_max_connections")):
+        for name, key in (
+            ("max_connections", "tcp_max_connections"),
+            ("max_tls_connections", "tls_max_connections"),
+        ):
             value = info.get(name) if any(pair[0] == name for pair in info.pairs) else None
             if isinstance(value, int):
                 found[f"{key}_hard"] = Parameter(value, Origin.READ, "core.tcp_info")

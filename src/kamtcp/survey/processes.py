@@ -118,7 +118,7 @@ def _highest(host: Host, pid: int, role: Role, count: int | Absent) -> int | Abs
 
 
 def _main_by_listener(host: Host, found: list[Process], inodes: set[int]) -> list[Process]:
-    """tcp main is the only process that holds its listening sockets in descriptors of its own epoll set.
+    """Tcp main is the only process that holds its listening sockets in descriptors of its own epoll set.
 
     Descriptors are looked at in the order of their numbers and only as far as listeners can be: they are
     opened before any connection.
@@ -140,7 +140,7 @@ def socket_inodes(host: Host, pid: int, below: int) -> dict[int, int]:
     """Sockets among the descriptors with numbers below `below`: number to inode."""
     found: dict[int, int] = {}
     for number in range(below):
-        target = attempt(f"/proc/{pid}/fd/{number}", lambda number=number: descriptors.target(host, pid, number))  # type: ignore[misc]
+        target = _target(host, pid, number)
         if isinstance(target, Absent):
             if target.why is Why.DENIED:
                 break
@@ -148,6 +148,10 @@ def socket_inodes(host: Host, pid: int, below: int) -> dict[int, int]:
         if target.kind is descriptors.Kind.SOCKET:
             found[number] = target.inode
     return found
+
+
+def _target(host: Host, pid: int, number: int) -> descriptors.Descriptor | Absent:
+    return attempt(f"/proc/{pid}/fd/{number}", lambda: descriptors.target(host, pid, number))
 
 
 def _with_role(process: Process, role: Role) -> Process:

@@ -40,5 +40,3 @@ def take(host: Host, *, only: str = "") -> Snapshot:
         instances=instance.with_distinct_names(instances),
         unseen=unseen,
     )
-
-
