@@ -1,0 +1,58 @@
+"""Start of the command line: find the command, import only what it needs, turn failures into one line.
+
+`kamtcp --help` is the slowest thing an operator in trouble should wait for, so nothing is imported here
+that it doesn't need (ADR 0002).
+"""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = {
+    "check": "how many connections this host takes, and what gives first",
+    "record": "keep everything that check reads in one file, scrubbed",
+    "completion": "print a completion script for bash, zsh or fish",
+}
+
+EXIT_USAGE = 2
+
+_HELP = """Usage: kamtcp COMMAND [OPTIONS]
+
+Tunes and monitors Linux hosts that run Kamailio with very many TCP, TLS and
+WebSocket connections.
+
+Commands:
+{commands}
+
+Options:
+  --version  show the version
+  --help     show this; `kamtcp COMMAND --help` shows a command's options
+
+Exit codes: 0 well, 1 findings, 2 usage or own error, 3 could not see enough.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Never raises, never shows a traceback."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        width = max(map(len, COMMANDS))
+        listed = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
+        sys.stdout.write(_HELP.format(commands=listed))
+        return 0 if argv else EXIT_USAGE
+    if argv[0] in ("--version", "-V"):
+        from kamtcp import __version__
+
+        sys.stdout.write(f"kamtcp {__version__}\n")
+        return 0
+    if argv[0] not in COMMANDS:
+        close = [name for name in COMMANDS if name.startswith(argv[0][:2])] or list(COMMANDS)
+        sys.stderr.write(f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)\n")
+        return EXIT_USAGE
+    from kamtcp.cli.run import run
+
+    return run(argv[0], argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

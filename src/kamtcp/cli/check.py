@@ -1,0 +1,94 @@
+"""kamtcp check: how many connections this host takes, and what gives first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from kamtcp.cli import source, target
+from kamtcp.cli.exits import Exit
+from kamtcp.cli.judge import verdicts
+from kamtcp.diagnose.codes import Severity
+from kamtcp.diagnose.verdict import Verdict
+from kamtcp.survey.take import take
+
+_EPILOG = """exit codes: 0 well; 1 findings at or above --fail-on; 2 wrong usage or own error;
+3 something unseen could lie below the target or the binding ceiling (findings win over 3).
+With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of check."""
+    parser.epilog = _EPILOG
+    target.add_options(parser)
+    parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
+    source.add_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document (docs/check.schema.json)")
+    parser.add_argument("--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in")
+    parser.add_argument("--fail-on", choices=[each.value for each in Severity], default="high", metavar="LEVEL",
+                        help="exit 1 from this severity on: fatal, high (default), medium, info")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> Exit | int:
+    """Look, judge, write, and give the exit code."""
+    places = source.hosts(options)
+    host = places[-1]
+    only = options.instance if options.instance and options.instance.isdigit() else ""
+    snapshot = take(host, only=only)
+    if options.save_target:
+        _save_target(options)
+    rows = verdicts(snapshot, host, options, _prices(places, only))
+    fail_on = Severity(options.fail_on)
+    code = exit_code(rows, fail_on)
+    if options.nagios:
+        from kamtcp.cli.nagios import line
+
+        text, state = line(rows, fail_on)
+        sys.stdout.write(text + "\n")
+        return state
+    if options.json:
+        from kamtcp.cli.document import document
+
+        sys.stdout.write(document(snapshot, rows, code).decode())
+        return code
+    _print(rows, options)
+    return code
+
+
+def exit_code(rows: tuple[tuple[Verdict, str], ...], fail_on: Severity) -> Exit:
+    """1 for findings, else 3 where something unseen matters, else 0."""
+    if any(verdict.at_or_above(fail_on) for verdict, _ in rows):
+        return Exit.FINDINGS
+    if any(verdict.blind for verdict, _ in rows):
+        return Exit.BLIND
+    return Exit.OK
+
+
+def _print(rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace) -> None:
+    from kamtcp.cli.report import text
+    from kamtcp.cli.wrap import screen
+
+    where_to = screen()
+    for number, (verdict, where) in enumerate(rows):
+        if number:
+            sys.stdout.write("\n" + "=" * where_to.width + "\n\n")
+        seen = target.highest_seen(verdict.situation.instance)
+        hint = "" if options.recording else f"kamtcp check --connections {max(seen, 1000)} --save-target"
+        sys.stdout.write(text(verdict, where, where_to, save_hint=hint))
+
+
+def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, float]]:
+    """Prices measured between the first and the last sample of a recording; none from a single look."""
+    if len(places) < 2:
+        return {}
+    from kamtcp.model.growth import prices_between
+
+    first, last = (take(place, only=only) for place in (places[0], places[-1]))  # type: ignore[arg-type]
+    return prices_between(first, last)
+
+
+def _save_target(options: argparse.Namespace) -> None:
+    from kamtcp.cli.save_target import save
+
+    stated = target.of_options(options)
+    sys.stderr.write(save(stated, options.instance or "", recording=options.recording) + "\n")

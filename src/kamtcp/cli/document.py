@@ -1,0 +1,78 @@
+"""Verdicts as one JSON document; its schema is docs/check.schema.json."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kamtcp import __version__
+from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.timers import Timer
+from kamtcp.cli.report import headline
+from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.verdict import Verdict
+from kamtcp.model.absent import Absent
+from kamtcp.model.snapshot import Snapshot
+from kamtcp.model.target import Mix, Target
+
+SCHEMA = "kamtcp-check/1"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One instance in the document; `instance` is "" for a machine without Kamailio."""
+
+    instance: str
+    attendant: int
+    headline: str
+    target: Target
+    target_source: str
+    mix: Mix
+    binding: str
+    stops_at: int | None
+    target_met: bool | None
+    held: tuple[Ceiling, ...]
+    rates: tuple[Ceiling, ...]
+    unseen_ceilings: tuple[Ceiling, ...]
+    could_lie_below: tuple[str, ...]
+    timers: tuple[Timer, ...]
+    findings: tuple[Finding, ...]
+    unseen: tuple[Absent, ...]
+
+
+class Document(msgspec.Struct, frozen=True):
+    """The whole answer of `kamtcp check --json`."""
+
+    schema: str
+    kamtcp: str
+    exit_code: int
+    judged: tuple[Judged, ...]
+    snapshot: Snapshot
+
+
+def document(snapshot: Snapshot, rows: tuple[tuple[Verdict, str], ...], exit_code: int) -> bytes:
+    """The document, indented for people, one newline at its end."""
+    judged = tuple(_judged(verdict, where) for verdict, where in rows)
+    data = msgspec.json.encode(Document(SCHEMA, __version__, exit_code, judged, snapshot))
+    return msgspec.json.format(data, indent=1) + b"\n"
+
+
+def _judged(verdict: Verdict, where: str) -> Judged:
+    instance, binding = verdict.situation.instance, verdict.binding
+    met = [each.met for each in verdict.ladder.all if each.goal is not None]
+    return Judged(
+        instance="" if instance is None else instance.name,
+        attendant=0 if instance is None else instance.attendant,
+        headline=headline(verdict),
+        target=verdict.situation.target,
+        target_source=where,
+        mix=verdict.situation.mix,
+        binding="" if binding is None else binding.name,
+        stops_at=binding.at if binding is not None and isinstance(binding.at, int) else None,
+        target_met=None if not where else (False if False in met else None if verdict.blind else True),
+        held=verdict.ladder.held,
+        rates=verdict.ladder.rates,
+        unseen_ceilings=verdict.ladder.unseen,
+        could_lie_below=tuple(each.name for each in verdict.blind),
+        timers=verdict.ladder.timers,
+        findings=verdict.findings,
+        unseen=verdict.unseen,
+    )

@@ -1,0 +1,41 @@
+"""Verdicts as one plug-in line: KAMTCP STATE - text | perfdata, with exit codes 0 to 3 of that convention.
+
+Source  the Monitoring Plugins' development guidelines: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+"""
+
+from __future__ import annotations
+
+from kamtcp.capacity.ceiling import Kind
+from kamtcp.cli.report import headline
+from kamtcp.diagnose.codes import Severity
+from kamtcp.diagnose.verdict import Verdict
+
+STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+
+def line(rows: tuple[tuple[Verdict, str], ...], fail_on: Severity) -> tuple[str, int]:
+    """The line and the exit code: fatal findings are critical, others at or above `fail_on` a warning."""
+    fatal = [f for verdict, _ in rows for f in verdict.at_or_above(Severity.FATAL)]
+    bad = [f for verdict, _ in rows for f in verdict.at_or_above(fail_on)]
+    blind = [each for verdict, _ in rows for each in verdict.blind]
+    state = 2 if fatal else 1 if bad else 3 if blind else 0
+    codes = " ".join(sorted({each.code for each in (*fatal, *bad)}))
+    text = "; ".join(_one(verdict) for verdict, _ in rows)
+    if state == 3:
+        text += " could not see: " + ", ".join(sorted({each.name for each in blind}))
+    perf = " ".join(item for verdict, _ in rows for item in _perfdata(verdict))
+    return f"KAMTCP {STATES[state]} - {f'{codes}: ' if codes else ''}{text} | {perf}".replace("\n", " "), state
+
+
+def _one(verdict: Verdict) -> str:
+    name = verdict.situation.instance.name if verdict.situation.instance else verdict.situation.machine.node
+    return f"{name}: {headline(verdict).split('. ')[0].rstrip('.')}".replace("|", "/")
+
+
+def _perfdata(verdict: Verdict) -> list[str]:
+    prefix = verdict.situation.instance.name if verdict.situation.instance else "host"
+    return [
+        f"'{prefix} {each.name}'={each.now};;{each.limit};0"
+        for each in verdict.ladder.held
+        if each.kind is Kind.HELD and isinstance(each.limit, int) and isinstance(each.now, int)
+    ]

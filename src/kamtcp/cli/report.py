@@ -1,0 +1,176 @@
+"""A verdict as text: the answer in the first line, then its working, then what is wrong, then what was not seen."""
+
+from __future__ import annotations
+
+from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
+from kamtcp.capacity.ladder import slows_first, stops
+from kamtcp.cli import bars, findings_text, timers_text
+from kamtcp.cli.wrap import Screen, wrapped
+from kamtcp.diagnose.verdict import Verdict
+from kamtcp.model.absent import Absent, Unlimited
+from kamtcp.model.instance import Role
+
+NUMBER, BAR = 11, 14
+
+
+def text(verdict: Verdict, where: str, screen: Screen, *, save_hint: str = "") -> str:
+    """The whole report of one instance.
+
+    Args:
+        verdict: what was judged.
+        where: where the target comes from, "" for none.
+        screen: how to write it.
+        save_hint: the line that keeps a target, offered where there is none.
+    """
+    lines = [*_identity(verdict, screen), "", *_sentence(verdict, where, screen, save_hint), ""]
+    lines += _part(verdict, verdict.ladder.held, "held connections", screen, goal=verdict.situation.goal_held)
+    lines += _part(verdict, verdict.ladder.rates, "new connections", screen, goal=verdict.situation.goal_rate)
+    lines += timers_text.lines(verdict, screen)
+    lines += findings_text.lines(verdict, screen)
+    lines += _unseen(verdict, screen)
+    return "\n".join(lines) + "\n"
+
+
+def _identity(verdict: Verdict, screen: Screen) -> list[str]:
+    machine, instance = verdict.situation.machine, verdict.situation.instance
+    kernel = f"kernel {machine.release}, {machine.cpus} CPUs"
+    if instance is None:
+        return wrapped(f"{machine.node}: no Kamailio is running; {kernel}", screen.width, "  ", "")
+    version = "version unknown" if isinstance(instance.version, Absent) else instance.version
+    main = instance.tcp_main
+    pids = f"pid {instance.attendant}" + ("" if isinstance(main, Absent) else f", tcp main {main.pid}")
+    workers = len(instance.of_role(Role.TCP_WORKER))
+    away = "" if instance.netns == machine.netns else f", in {instance.netns}"
+    line = (
+        f"{machine.node}: {instance.name} {version} ({pids}), {instance.process_count} processes,"
+        f" {workers} TCP workers{away}; {kernel}"
+    )
+    return wrapped(line, screen.width, "  ", "")
+
+
+def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> list[str]:
+    """The answer: what stops first, at how many, and whether the target is met."""
+    line = headline(verdict)
+    lines = [screen.style(each, "bold") for each in wrapped(line, screen.width, "  ", "")]
+    s = verdict.situation
+    if s.instance is not None:
+        lines += wrapped(f"Counted for {_mix(verdict)}.", screen.width, "  ", "")
+    if not where:
+        opened = s.opened if s.instance is not None else 0
+        seen = "" if isinstance(opened, Absent) else f" Highest use seen: {opened:,} connections."
+        lines += wrapped(f"No target.{seen}", screen.width, "  ", "")
+        if save_hint:
+            lines += wrapped(f"To keep one: {save_hint}", screen.width, "  ", "")
+        return lines
+    lines += [screen.style(each, "bold") for each in wrapped(_target(verdict, where), screen.width, "  ", "")]
+    return lines
+
+
+def headline(verdict: Verdict) -> str:
+    """The first line, from ceilings that stop alone."""
+    order = stops(verdict.ladder)
+    who = "" if verdict.situation.instance is not None else "The kernel alone stops"
+    if not order:
+        return "No ceiling that stops connections could be computed."
+    first = order[0]
+    line = f"{who or 'Stops'} at {first.at:,} connections: {first.title}."
+    higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
+    if higher:
+        line += f" Next: {higher[0].at:,}, {higher[0].title}."
+    rates = slows_first(verdict.ladder)
+    instants = [each for each in rates if each.kind is Kind.INSTANT]
+    steady = [each for each in rates if each.kind is Kind.RATE]
+    if instants:
+        line += f" At one instant: {instants[0].at:,}, {instants[0].title}."
+    if steady:
+        line += f" Per second: {steady[0].at:,}, {steady[0].title}."
+    return line
+
+
+def _mix(verdict: Verdict) -> str:
+    mix = verdict.situation.mix
+    shares = (("TCP", mix.tcp), ("TLS", mix.tls), ("WS", mix.ws), ("WSS", mix.wss))
+    named = ", ".join(f"{share:.0%} {name}" for name, share in shares if share > 0)
+    return f"{named} ({mix.why})"
+
+
+def _target(verdict: Verdict, where: str) -> str:
+    target = verdict.situation.target
+    wanted = []
+    if target.connections:
+        wanted.append(f"{target.connections:,} connections")
+    if target.rate:
+        wanted.append(f"{target.rate:g} new a second")
+    if target.storm:
+        wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
+    wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
+    missed = [each for each in verdict.ladder.all if each.met is False and each.effect in (Effect.STOPS, Effect.SLOWS)]
+    if missed:
+        verdict_text = "NOT MET"
+    elif verdict.blind:
+        verdict_text = "met by all that could be seen, but not all could"
+    else:
+        verdict_text = "met"
+    return f"Target ({where}): {', '.join(wanted)}: {verdict_text}."
+
+
+def _part(
+    verdict: Verdict, ceilings: tuple[Ceiling, ...], title: str, screen: Screen, *, goal: int | None
+) -> list[str]:
+    finite = [each for each in ceilings if isinstance(each.limit, int)]
+    free = [each for each in ceilings if isinstance(each.limit, Unlimited)]
+    if not finite and not free:
+        return []
+    opened = verdict.situation.opened if verdict.situation.instance is not None else None
+    now = f"now {opened:,}" if isinstance(opened, int) and title.startswith("held") else ""
+    wanted = "" if goal is None else f"target {goal:,}"
+    right = "   ".join(part for part in (now, wanted) if part)
+    heading = f" {title}"
+    lines = [screen.style(heading + right.rjust(screen.width - len(heading)), "bold")]
+    for ceiling in finite:
+        lines += _ceiling(ceiling, screen)
+    if free:
+        lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
+                         screen.width, "   ", "   ")  # fmt: skip
+    return [*lines, ""]
+
+
+def _ceiling(ceiling: Ceiling, screen: Screen) -> list[str]:
+    marks = bars.UNICODE if screen.unicode else bars.ASCII
+    now = ceiling.now if isinstance(ceiling.now, int) else 0
+    limit = ceiling.limit if isinstance(ceiling.limit, int) else 0
+    drawn = bars.bar(now, limit, ceiling.goal, BAR, marks)
+    missed = " BELOW TARGET" if ceiling.met is False else ""
+    effect = "" if ceiling.effect is Effect.STOPS else f" [{ceiling.effect.value}]"
+    unit = "" if ceiling.unit in ("connections", "new connections per second") else f" {ceiling.unit}"
+    tail = f"{ceiling.title}{effect}{missed}"
+    if unit and unit.strip() not in ceiling.title:
+        tail += f" ({unit.strip()})"
+    head = f"{limit:>{NUMBER},}  {drawn}  "
+    indent = " " * len(head)
+    lines = wrapped(tail, screen.width, indent, head)
+    if ceiling.met is False:
+        lines = [screen.style(each, "red") for each in lines]
+    elsewhere = ""
+    if isinstance(ceiling.at, int) and ceiling.at != ceiling.limit:
+        elsewhere = f"; met at {ceiling.at:,} connections of this mix"
+    detail = wrapped(f"= {ceiling.working}{elsewhere}; {ceiling.origin.value}", screen.width, " " * NUMBER + "  ")
+    more = [f"raised by {', '.join(ceiling.raised_by)}"] if ceiling.raised_by else []
+    more += [ceiling.note] if ceiling.note else []
+    detail += wrapped("; ".join(more), screen.width, " " * NUMBER + "  ")
+    return lines + [screen.style(each, "dim") for each in detail]
+
+
+def _unseen(verdict: Verdict, screen: Screen) -> list[str]:
+    lines: list[str] = []
+    if verdict.ladder.unseen or verdict.unseen:
+        lines.append(screen.style(" not seen", "bold"))
+    names = {each.name for each in verdict.blind}
+    for ceiling in verdict.ladder.unseen:
+        blind = " — could lie below" if ceiling.name in names else ""
+        lines += wrapped(f"{ceiling.title}: {ceiling.limit}{blind}", screen.width, "     ", "   ")
+    said = {str(ceiling.limit) for ceiling in verdict.ladder.unseen}
+    for absent in verdict.unseen:
+        if str(absent) not in said:
+            lines += wrapped(str(absent), screen.width, "     ", "   ")
+    return [*lines, ""] if lines else []

@@ -1,0 +1,165 @@
+"""The target of a check: options, else the target file of the host, else the highest use seen.
+
+The files are read through the Host, so a recording is judged by the target of its own host.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import msgspec
+
+from kamtcp.errors import NotRecorded, UsageError
+from kamtcp.host.door import Host
+from kamtcp.model.instance import Instance
+from kamtcp.model.target import Target
+
+TARGET_FILE = "/etc/kamtcp/target.toml"
+
+
+class TargetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """target.toml: `[default]`, and `[instance.NAME]` for each instance that differs."""
+
+    default: Target = Target()
+    instance: dict[str, Target] = {}  # noqa: RUF012  (msgspec copies defaults)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that state a target."""
+    group = parser.add_argument_group("target", "what you want to hold; without it, the target file's")
+    group.add_argument("--connections", type=_count, metavar="N", help="open connections, all transports together")
+    group.add_argument("--tls", type=_count, metavar="N", help="how many of them are TLS")
+    group.add_argument("--ws", type=_count, metavar="N", help="how many are WebSocket")
+    group.add_argument("--wss", type=_count, metavar="N", help="how many are secure WebSocket")
+    group.add_argument("--rate", type=_rate, metavar="R", help="new connections per second")
+    group.add_argument("--storm", type=_storm, metavar="N/SECONDS", help="N clients come back within SECONDS")
+    group.add_argument("--outbound", type=_outbound, metavar="ADDR:PORT=N", action="append", default=[],
+                       help="N connections that Kamailio opens there; may be repeated")  # fmt: skip
+    group.add_argument("--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check")
+
+
+def _count(text: str) -> int:
+    digits = text.replace(",", "").replace("_", "")
+    if not digits.isascii() or not digits.isdigit() or int(digits) > 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2147483648, got {text!r}")
+    return int(digits)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1e7:
+        raise argparse.ArgumentTypeError(f"expected connections per second, 0 to 10000000, got {text!r}")
+    return value
+
+
+def _storm(text: str) -> tuple[int, float]:
+    count, slash, seconds = text.partition("/")
+    if not slash:
+        raise argparse.ArgumentTypeError(f"expected N/SECONDS, such as 20000/60, got {text!r}")
+    value = _rate(seconds)
+    return _count(count), value
+
+
+def _outbound(text: str) -> tuple[str, int]:
+    destination, equals, count = text.rpartition("=")
+    address, colon, port = destination.rpartition(":")
+    if not equals or not colon or not address or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"expected ADDR:PORT=N, such as 10.0.0.9:5060=2000, got {text!r}")
+    return destination, _count(count)
+
+
+def of_options(options: argparse.Namespace) -> Target | None:
+    """The target that the options state; None where they state none.
+
+    Raises:
+        UsageError: the parts don't fit together.
+    """
+    parts = [options.tls or 0, options.ws or 0, options.wss or 0]
+    connections = options.connections
+    if connections is None and any(parts):
+        connections = sum(parts)
+    if connections is not None and sum(parts) > connections:
+        raise UsageError(f"--tls, --ws and --wss make {sum(parts):,}, more than --connections {connections:,}")
+    storm = options.storm or (None, 1.0)
+    if not any((connections, options.rate, options.storm, options.outbound)):
+        return None
+    return Target(
+        connections=connections, tls=parts[0], ws=parts[1], wss=parts[2], rate=options.rate,
+        storm=storm[0], storm_seconds=storm[1], outbound=dict(options.outbound),
+    )  # fmt: skip
+
+
+def read_file(host: Host) -> TargetFile | None:
+    """The host's target file; None where it has none.
+
+    Raises:
+        UsageError: it can't be read, or says something that is no target.
+    """
+    try:
+        data = host.read(TARGET_FILE, 1 << 20)
+    except (FileNotFoundError, NotADirectoryError, NotRecorded):
+        return None
+    except OSError as error:
+        raise UsageError(f"{TARGET_FILE}: {error.strerror}; state the target with --connections") from None
+    return parse_file(data)
+
+
+def parse_file(data: bytes) -> TargetFile:
+    """Parse target.toml.
+
+    Raises:
+        UsageError: with the line or the field that is wrong.
+    """
+    import tomllib
+
+    try:
+        return msgspec.convert(tomllib.loads(data.decode("utf-8")), TargetFile)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{TARGET_FILE}: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{TARGET_FILE}: {error} (fields are those of `kamtcp check --help`)") from None
+
+
+def of_instance(stated: Target | None, found: TargetFile | None, name: str) -> tuple[Target, str]:
+    """The target of one instance, and where it comes from."""
+    if stated is not None:
+        return stated, "options"
+    if found is not None:
+        target = found.instance.get(name, found.default)
+        if target.stated:
+            return target, TARGET_FILE
+    return Target(), ""
+
+
+def highest_seen(instance: Instance | None) -> int:
+    """The highest use that can be told: what is open now, and what shared memory's high-water mark stands for."""
+    if instance is None or not isinstance(instance.opened, int):
+        return 0
+    return instance.opened
+
+
+def as_toml(target: Target, name: str) -> str:
+    """One table of target.toml."""
+    lines = [f"[instance.{_key(name)}]" if name else "[default]"]
+    for field in msgspec.structs.fields(Target):
+        value = getattr(target, field.name)
+        if value == field.default or value is None or value == {}:
+            continue
+        if isinstance(value, dict):
+            pairs = ", ".join(f"{_quoted(key)} = {count}" for key, count in value.items())
+            lines.append(f"{field.name} = {{ {pairs} }}")
+        else:
+            lines.append(f"{field.name} = {value}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _key(name: str) -> str:
+    bare = all(each.isascii() and (each.isalnum() or each in "-_") for each in name)
+    return name if bare else _quoted(name)

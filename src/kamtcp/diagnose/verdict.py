@@ -1,0 +1,91 @@
+"""One instance, judged: its ladder, its findings, what could not be seen, and what that makes of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
+from kamtcp.capacity.situation import Situation
+from kamtcp.diagnose.codes import RANK, Severity
+from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.rules import findings
+from kamtcp.model.absent import Absent
+from kamtcp.model.instance import Instance
+from kamtcp.model.snapshot import Snapshot
+from kamtcp.model.target import Mix, Target
+
+
+class Verdict(Struct, frozen=True):
+    """What check says of one instance (or, without any, of the machine).
+
+    Args:
+        situation: what was judged.
+        ladder, findings: the judgement.
+        blind: ceilings that can't be told and could lie below the target or the binding ceiling.
+        unseen: everything else that could not be seen, with its reason.
+    """
+
+    situation: Situation
+    ladder: Ladder
+    findings: tuple[Finding, ...]
+    blind: tuple[Ceiling, ...]
+    unseen: tuple[Absent, ...]
+
+    @property
+    def binding(self) -> Ceiling | None:
+        """The ceiling that stops new connections first."""
+        found = stops(self.ladder)
+        return found[0] if found else None
+
+    def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
+        """Findings that are at least so bad."""
+        return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
+
+
+def judge(snapshot: Snapshot, instance: Instance | None, target: Target, prices: dict[str, float] | None = None) -> Verdict:
+    """Judge one instance against a target; None judges the machine alone.
+
+    Args:
+        snapshot: the facts.
+        instance: one of its instances.
+        target: what is wanted; an empty one judges present use.
+        prices: bytes per connection by transport, measured from an earlier snapshot.
+    """
+    netns = snapshot.machine.netns if instance is None else instance.netns
+    situation = Situation(
+        snapshot.machine, snapshot.namespaces[netns], instance, target, mix_of(target, instance), prices or {}
+    )
+    ladder = build(situation)
+    return Verdict(
+        situation, ladder, findings(situation, ladder), blind_spots(ladder, target.connections),
+        _unseen(snapshot, instance, ladder),
+    )  # fmt: skip
+
+
+def mix_of(target: Target, instance: Instance | None) -> Mix:
+    """Shares of the transports: the target's, else today's, else plain TCP."""
+    if target.connections:
+        shares = [count / target.connections for count in (target.tls, target.ws, target.wss)]
+        return Mix(max(0.0, 1 - sum(shares)), *shares, "target")
+    if instance is not None and isinstance(instance.opened, int) and instance.opened > 0:
+        encrypted = 0 if isinstance(instance.opened_tls, Absent) else instance.opened_tls
+        websocket = 0 if isinstance(instance.websocket, Absent) else instance.websocket
+        # of the WebSockets nobody says how many are secure: as many as there are TLS connections, at most
+        secure = min(websocket, encrypted)
+        counts = (encrypted - secure, websocket - secure, secure)
+        shares = [min(1.0, count / instance.opened) for count in counts]
+        return Mix(max(0.0, 1 - sum(shares)), *shares, "connections open now")
+    return Mix(1.0, 0.0, 0.0, 0.0, "plain TCP, for want of a target or of open connections")
+
+
+def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tuple[Absent, ...]:
+    """What could not be seen, each reason once."""
+    found = [*snapshot.unseen]
+    if instance is not None:
+        facts = (instance.rpc, instance.config_read, instance.version, instance.log, instance.handoff_sndbufs, instance.cgroup)
+        found.extend(fact for fact in facts if isinstance(fact, Absent))
+        found.extend(instance.rpc_tried if isinstance(instance.rpc, Absent) else ())
+    found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))
+    found.extend(timer.seconds for timer in ladder.timers if isinstance(timer.seconds, Absent))
+    return tuple(dict.fromkeys(found))
