@@ -49,6 +49,7 @@ def test_without_root_it_is_denied():
         (0, USED, USED, False),
         (0, IDLE, None, False),
         (0, IDLE, DENIED, False),
+        (0, DENIED, None, False),
         (MISSING, MISSING, None, False),
         (MISSING, ConntrackStat(4, {}, 1), None, True),
     ],
@@ -59,7 +60,8 @@ def test_loaded_is_not_active(count, now, before, expected):
 
 
 def test_what_can_not_be_told_is_not_told():
-    assert conntrack.active(0, DENIED).why is Why.DENIED
+    assert conntrack.active(DENIED, DENIED).why is Why.DENIED
+    assert conntrack.active(MISSING, DENIED).why is Why.DENIED
     assert conntrack.active(0, USED).why is Why.NOT_ASKED
 
 

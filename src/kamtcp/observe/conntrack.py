@@ -90,14 +90,16 @@ def active(
         before: an earlier reading of them, where there is one.
 
     Returns:
-        True with entries in the table or any counter that moved; False where there is no connection tracking, or the
-        table is empty and the counters stand still; absent where that can't be told: counters that moved once, seen only once, or not at all.
+        True with entries in the table or any counter that moved. False where there is no connection tracking, or the
+        table is empty and the counters stand still or may not be read (an established connection stays in the table
+        for days). Absent where that can't be told: neither could be read, or the table is empty now and was used.
     """
     if isinstance(count, int) and count > 0:
         return True
     if isinstance(now, Absent):
-        gone = now.why is Why.MISSING and isinstance(count, Absent) and count.why is Why.MISSING
-        return False if gone else now
+        if isinstance(count, int) or (now.why is Why.MISSING and count.why is Why.MISSING):
+            return False
+        return now
     if now.entries > 0:
         return True
     if isinstance(before, ConntrackStat):
