@@ -45,7 +45,7 @@ class TreeHost:
         namespaces: pid to the host that `within` gives.
     """
 
-    def __init__(self, files=None, links=None, netlink=None, namespaces=None, sizes=None, reader=READER):
+    def __init__(self, files=None, links=None, *, netlink=None, namespaces=None, sizes=None, reader=READER):
         self.files = dict(files or {})
         self.links = dict(links or {})
         self.answers = dict(netlink or {})

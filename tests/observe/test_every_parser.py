@@ -73,7 +73,17 @@ PARSERS = {
     "fd target": (_text(descriptors.parse_target), b"socket:[4711]", b"socket:[]"),
     "ns link": (_text(namespaces.parse_link), b"net:[4026531833]", b"net:4026531833"),
 }
-EXTREMES = (b"-1", b"max", b"unlimited", b"18446744073709551616", b"", b"9" * 5000, b"0x10", b"1_0", "٣".encode())
+EXTREMES = (
+    b"-1",
+    b"max",
+    b"unlimited",
+    b"18446744073709551616",
+    b"",
+    b"9" * 5000,
+    b"0x10",
+    b"1_0",
+    "٣".encode(),
+)
 
 
 def _bytes(given_as, folder, suffix=""):

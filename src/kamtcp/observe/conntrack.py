@@ -5,7 +5,9 @@ Source  Linux net/netfilter/nf_conntrack_standalone.c ct_cpu_seq_show()
 Needs   root for the counters; the count needs no privilege
 Cost    0.03 ms
 
-Loaded is not active: entries are made only in a namespace with a rule that asks for them.
+Loaded is not active: entries are made only in a namespace with a rule that asks for them. The count of entries is
+the witness for that: current kernels count neither an ordinary new connection (`insert` is for entries made by
+user space) nor an ordinary packet (`found`), so counters may stand still on a busy host.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from kamtcp.observe.kernel_text import hexadecimal, net_path, rows, text
 
 _SOURCE = "/proc/net/stat/nf_conntrack"
 _ENTRIES = "entries"
-_MOVES = ("insert", "found", "drop")
 _WRAP = 1 << 32
 
 
@@ -89,22 +90,20 @@ def active(
         before: an earlier reading of them, where there is one.
 
     Returns:
-        True with entries in the table or moving counters; False where there is no connection tracking, or it stands
-        still; absent where that can't be told: counters that moved once, seen only once, or not at all.
+        True with entries in the table or any counter that moved. False where there is no connection tracking, or the
+        table is empty and the counters stand still or may not be read (an established connection stays in the table
+        for days). Absent where that can't be told: neither could be read, or the table is empty now and was used.
     """
     if isinstance(count, int) and count > 0:
         return True
     if isinstance(now, Absent):
-        gone = now.why is Why.MISSING and isinstance(count, Absent) and count.why is Why.MISSING
-        return False if gone else now
+        if isinstance(count, int) or (now.why is Why.MISSING and count.why is Why.MISSING):
+            return False
+        return now
     if now.entries > 0:
         return True
     if isinstance(before, ConntrackStat):
-        return _moves(now) != _moves(before)
-    if all(value == 0 for value in _moves(now)):
+        return now.counters != before.counters
+    if not any(now.counters.values()):
         return False
     return Absent(_SOURCE, Why.NOT_ASKED, "the table is empty but was used before; two readings would tell")
-
-
-def _moves(stat: ConntrackStat) -> tuple[int, ...]:
-    return tuple(stat.counters.get(name, 0) for name in _MOVES)

@@ -46,6 +46,12 @@ class Descriptor(Struct, frozen=True, tag=True):
     deleted: bool = False
 
 
+class Descriptors(Struct, frozen=True, tag=True):
+    """Everything that a process has open, by descriptor number, ascending."""
+
+    by_number: dict[int, Descriptor | Absent]
+
+
 def parse_target(target: str) -> Descriptor:
     """What a link in /proc/PID/fd points to: "socket:[4711]", "anon_inode:[eventpoll]", "/var/log/x (deleted)".
 
@@ -114,13 +120,14 @@ def target(host: Host, pid: int, number: int) -> Descriptor:
     return parse_target(host.readlink(f"/proc/{pid}/fd/{number}"))
 
 
-def collect(host: Host, pid: int) -> dict[int, Descriptor | Absent]:
+def collect(host: Host, pid: int) -> Descriptors:
     """All descriptors with what they are open on: a readlink(2) each, so not for a process with many.
 
     Raises:
         OSError: the directory can't be listed. One descriptor that closes meanwhile is absent by itself.
     """
-    return {
-        number: attempt(f"/proc/{pid}/fd/{number}", lambda number=number: target(host, pid, number))  # type: ignore[misc]
-        for number in numbers(host, pid)
-    }
+
+    def one(number: int) -> Descriptor | Absent:
+        return attempt(f"/proc/{pid}/fd/{number}", lambda: target(host, pid, number))
+
+    return Descriptors({number: one(number) for number in numbers(host, pid)})

@@ -76,8 +76,8 @@ def collect(host: Host, pid: int) -> Limits:
     """Limits of one process.
 
     Raises:
-        OSError: as the kernel gave it; ESRCH also for a process that has ended but wasn't waited for,
-            whose file is empty.
+        OSError: as the kernel gave it; ESRCH also for a process that is just being removed, whose file is
+            empty (one that has ended but wasn't waited for still shows its limits).
         ParseError: the file is malformed.
     """
     path = f"/proc/{pid}/limits"

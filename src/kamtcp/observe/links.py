@@ -67,7 +67,7 @@ class Qdisc(Struct, frozen=True):
     overlimits: int
 
 
-class DeviceCounters(Struct, frozen=True):
+class DeviceCounters(Struct, frozen=True, tag=True):
     """A row of /proc/net/dev: events since the device was made."""
 
     rx_bytes: int

@@ -21,6 +21,12 @@ from kamtcp.observe.kernel_text import integer, net_path, rows, text
 _IN_NETSTAT = ("TcpExt.", "IpExt.", "MPTcpExt.")
 
 
+class Counters(Struct, frozen=True, tag=True):
+    """One file: "Prefix.Name" to value, in the order of the file."""
+
+    values: dict[str, int]
+
+
 class Snmp(Struct, frozen=True, tag=True):
     """Counters of one network namespace since it was made: 64 bits wide on 64-bit kernels.
 
@@ -30,22 +36,19 @@ class Snmp(Struct, frozen=True, tag=True):
         netstat: "TcpExt.ListenOverflows" and so on, from /proc/net/netstat.
     """
 
-    snmp: dict[str, int] | Absent
-    netstat: dict[str, int] | Absent
+    snmp: Counters | Absent
+    netstat: Counters | Absent
 
     def get(self, name: str) -> int | Absent:
         """One counter by its full name ("Tcp.ActiveOpens"); missing where this kernel doesn't count it."""
         table = self.netstat if name.startswith(_IN_NETSTAT) else self.snmp
         if isinstance(table, Absent):
             return table
-        return table.get(name, Absent(name, Why.MISSING))
+        return table.values.get(name, Absent(name, Why.MISSING))
 
 
-def parse(data: bytes) -> dict[str, int]:
+def parse(data: bytes) -> Counters:
     """Parse either file: pairs of lines, names above values.
-
-    Returns:
-        "Prefix.Name" to value, in the order of the file.
 
     Raises:
         ParseError: a line without its partner, names and values that differ in number, a value that is none.
@@ -64,13 +67,13 @@ def parse(data: bytes) -> dict[str, int]:
         prefix = text(names[0][:-1])
         for name, value in zip(names[1:], values[1:], strict=True):
             found[f"{prefix}.{text(name)}"] = integer(source, value, at + 2)
-    return found
+    return Counters(found)
 
 
 def collect(host: Host, pid: int | None = None) -> Snmp:
     """Counters of the namespace of `pid` (None: the reader's own); each file fails by itself."""
 
-    def table(name: str) -> dict[str, int] | Absent:
+    def table(name: str) -> Counters | Absent:
         path = net_path(name, pid)
         return attempt(path, lambda: parse(host.read(path)))
 
