@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 
@@ -13,6 +14,7 @@ import pytest
 from kamtcp.errors import ParseError, RpcError, UsageError
 from kamtcp.host.door import Endpoint, Transport
 from kamtcp.host.exchange import exchange
+from kamtcp.host.local import _user_of_holder
 
 REPLY = bytes.fromhex("a1 13 03 12 34 ab cd 20 40 00")
 JSON = b'{"jsonrpc":"2.0","result":16384,"id":1}'
@@ -418,6 +420,23 @@ def test_fifo_answers_that_are_no_object_are_refused(fifo, tmp_path, pieces):
     with pytest.raises(RpcError):
         exchange(fifo(*pieces), JSON, 5.0)
     assert os.listdir(tmp_path) == ["rpc.fifo"]
+
+
+def test_the_user_of_a_server_whose_fifo_is_roots_is_found(tmp_path):
+    """Started with `-u kamailio` it makes its FIFO as root; who has it open tells whom to let in."""
+    if os.geteuid() != 0:
+        pytest.skip("changing the user needs root")
+    os.mkfifo(tmp_path / "rpc.fifo")
+    found = os.stat(tmp_path / "rpc.fifo")
+    assert _user_of_holder(found, "rpc.fifo") is None
+    held = os.open(tmp_path / "rpc.fifo", os.O_RDWR)
+    holder = subprocess.Popen(["sleep", "60"], stdin=held, user=65534)
+    os.close(held)
+    try:
+        assert _user_of_holder(found, "rpc.fifo") == 65534
+    finally:
+        holder.kill()
+        holder.wait(5)
 
 
 def test_a_silent_fifo_server_is_a_timeout(fifo, tmp_path):
