@@ -9,6 +9,9 @@ FIFO: a FIFO below the server's `fifo_reply_dir`, 0600 and given to the server's
 by name and runs unprivileged. It is removed with the first byte of the answer: the server checks, after its open,
 that the name still leads there.
 
+Which user that is, the owner of the server's socket or FIFO need not tell: started as root with `-u kamailio`, it
+makes both before it changes its user, and they stay root's (seen with 5.6.3).
+
 Source: Kamailio src/modules/jsonrpcs/jsonrpcs_sock.c, jsonrpcs_fifo.c (jsonrpc_open_reply_fifo, jsonrpc_fifo_check);
 man unix(7), fifo(7).
 """
@@ -17,16 +20,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from kamtcp.errors import RpcError
 from kamtcp.host.door import MIB, Endpoint
 from kamtcp.host.exchange import MAX_REPLY, Deadline, connect_unix
 from kamtcp.host.framing import with_reply_name
 from kamtcp.host.inroot import in_root
-
-if TYPE_CHECKING:
-    import socket
 
 _ATOMIC = 4096  # PIPE_BUF: longer writes may mix with those of other clients
 
@@ -35,15 +34,18 @@ def ask_datagram(address: str, request: bytes, deadline: Deadline, root: str) ->
     """One datagram there, one back. The socket is connected, so the kernel drops what anybody else sends to it."""
     import socket
 
-    path = in_root(root, address)
-    made = ""
+    path, made = in_root(root, address), ""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         try:
+            # Connected before it has a name: from then on the kernel lets nobody but the server send to it.
+            connect_unix(sock, path, deadline)
             if root or _bound_here(address):
                 sock.bind("")  # autobind
             else:
-                made = _bind_beside(sock, path)
-            connect_unix(sock, path, deadline)
+                name = f"{os.path.dirname(path)}/kamtcp_{os.urandom(8).hex()}"
+                sock.bind(name)  # OSError above 107 bytes: the server has to be able to say it, too
+                made = name
+                os.chmod(made, 0o666)  # noqa: S103  (see above: a name is all that anybody gets)
             sock.settimeout(deadline.left())
             sock.send(request)
             sock.settimeout(deadline.left())
@@ -73,21 +75,6 @@ def _bound_here(address: str) -> bool:
         )
 
 
-def _bind_beside(sock: socket.socket, path: str) -> str:
-    """Bind to a new file in the directory of `path`, which only the owner of `path` and root may write to."""
-    owner = os.stat(path)
-    made = f"{os.path.dirname(path)}/kamtcp_{os.urandom(8).hex()}"
-    sock.bind(made)  # an OSError for a path above 107 bytes: the server has to be able to say it, too
-    try:
-        os.chmod(made, 0o600)
-        if owner.st_uid != os.geteuid():
-            os.chown(made, owner.st_uid, -1, follow_symlinks=False)
-    except BaseException:
-        os.unlink(made)
-        raise
-    return made
-
-
 def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) -> bytes:
     """Write the request into the server's FIFO, read the answer from one of ours until the server closes it."""
     name = f"kamtcp_{os.urandom(8).hex()}"  # the server refuses names with . / \\
@@ -105,7 +92,7 @@ def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) 
         reply = -1
         try:
             reply = os.open(ours, os.O_RDONLY | nonblocking)
-            _give(reply, owner)
+            _give(reply, owner, os.path.basename(endpoint.address))
             _write(theirs, request, deadline)
             _readable(reply, deadline)
         except BaseException:
@@ -122,15 +109,44 @@ def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) 
         os.close(reply)
 
 
-def _give(reply: int, owner: os.stat_result) -> None:
-    """Let the server, which owns the request FIFO, write into ours; nobody else, if we may say so."""
-    if owner.st_uid == os.geteuid():
+def _give(reply: int, owner: os.stat_result, name: str) -> None:
+    """Let the server write into our FIFO; nobody else, if we may say so. `owner` and `name` are its own FIFO's."""
+    ours = os.geteuid()
+    user = owner.st_uid if owner.st_uid != ours else _user_of_holder(owner, name)
+    if user in (None, ours):
         return
     try:
-        os.fchown(reply, owner.st_uid, -1)
+        os.fchown(reply, user, -1)
     except PermissionError:  # we are not root: the group through which we got here serves the server as well
         os.fchown(reply, -1, owner.st_gid)
         os.fchmod(reply, 0o620)
+
+
+def _user_of_holder(fifo: os.stat_result, name: str) -> int | None:
+    """Effective user of a process other than ours that has this FIFO open; None if none is seen.
+
+    Kamailio opens it at start, so that it is among the first descriptors of each of its processes; the many that
+    tcp main has are not looked at. A name that fits is asked for first: stat() of anything else that a process has
+    open, on a dead NFS server for one, might never return.
+    """
+    for process in os.listdir("/proc"):
+        if not process.isdigit() or int(process) == os.getpid():
+            continue
+        for number in range(64):
+            try:
+                link = f"/proc/{process}/fd/{number}"
+                if os.path.basename(os.readlink(link)) != name:
+                    continue
+                held = os.stat(link)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                break  # not ours to look at, or gone
+            if (held.st_dev, held.st_ino) == (fifo.st_dev, fifo.st_ino):
+                with open(f"/proc/{process}/status", "rb") as status:
+                    uid = next((line for line in status if line.startswith(b"Uid:")), b"").split()
+                return int(uid[2]) if len(uid) > 2 else None
+    return None
 
 
 def _write(fifo: int, request: bytes, deadline: Deadline) -> None:
