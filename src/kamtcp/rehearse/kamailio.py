@@ -143,6 +143,10 @@ def start_kamailio(
     started = time.monotonic()
     while time.monotonic() - started < timeout:
         if nsenter.poll() is not None:
+            if not log:  # syslog went nowhere: let it check the file again, aloud
+                checked = standin.run(["kamailio", "-c", "-E", "-f", path], check=False)
+                with open(words, "ab") as file:
+                    file.write(checked.stderr if checked.returncode else b"")
             raise StandInError(f"kamailio ended with {nsenter.returncode} at start: {_complaint(words)}")
         if _is_up(standin.path(CTL), started):
             pid = child_of(nsenter.pid)
@@ -197,10 +201,8 @@ def _write(standin: StandIn, path: str, data: bytes) -> None:
 def _complaint(path: str) -> str:
     with open(path, "rb") as file:
         lines = file.read()[-20000:].decode(errors="replace").strip().splitlines()
-    telling = (
-        [line for line in lines if "ERROR" in line or "CRITICAL" in line] or lines or ["it said nothing"]
-    )
-    return telling[0]
+    found = [line for word in ("CRITICAL:", "ERROR:", "") for line in lines if word in line]
+    return found[0] if found else "it said nothing"
 
 
 def _is_kamailio(pid: int) -> bool:
