@@ -234,3 +234,14 @@ def _class6(net: int) -> tuple[int, int]:
         if net >> (64 - length) == base >> (64 - length):
             return base, length
     return 0, 0
+
+
+def network(packed: bytes, mapped: bytes, length: int) -> bytes:
+    """A mapped network of `length` bits keeps its host part empty if it was empty.
+
+    Networks wider than what is permuted together (/24, /64) no longer contain their mapped hosts.
+    """
+    bits = len(packed) * 8 - length
+    if bits <= 0 or int.from_bytes(packed, "big") & ((1 << bits) - 1):
+        return mapped
+    return (int.from_bytes(mapped, "big") >> bits << bits).to_bytes(len(packed), "big")

@@ -1,10 +1,10 @@
-"""One portable file that holds what a host answered: written once, whole, and checked when it is read.
+r"""One portable file that holds what a host answered: written once, whole, and checked when it is read.
 
 Layout (all integers little-endian):
 
-    kamtcp-recording 1 kamtcp=0.1 created=1763795498 scrubbed=yes samples=2 body=5120\\n   <- `head -1`
+    kamtcp-recording 1 kamtcp=0.1 created=1763795498 scrubbed=yes samples=2 body=5120\n   <- `head -1`
     body       zlib stream of: u64 length of the index, index (msgpack), answers one after the other
-    end mark   "\\nkamtcp-end " + 16 hex digits: bytes before the end mark + " " + their sha256 + "\\n"
+    end mark   "\nkamtcp-end " + 16 hex digits: bytes before the end mark + " " + their sha256 + "\n"
 
 The index holds every key once and the length of every different answer; a sample is pairs (u32 key, u32 answer).
 So a file that says the same in a hundred samples is stored once.
@@ -167,7 +167,7 @@ def write(target: str | os.PathLike[str] | BinaryIO, recording: Recording, *, ov
 
 
 def _pack(recording: Recording) -> tuple[bytes, bytes, bytes]:
-    import hashlib  # noqa: PLC0415  (loads OpenSSL)
+    import hashlib  # loads OpenSSL
 
     keys: dict[Key, int] = {}
     answers: dict[bytes, int] = {}
@@ -223,7 +223,7 @@ def _encodable(text: str) -> str:
 
 
 def _little(numbers: array[int]) -> array[int]:
-    import sys  # noqa: PLC0415
+    import sys
 
     if sys.byteorder == "big":
         numbers.byteswap()
@@ -241,8 +241,7 @@ def _write_path(path: str, recording: Recording, overwrite: bool) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         made = True
         with open(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         if overwrite:
@@ -326,7 +325,7 @@ def unpack(data: bytes, name: str = "recording") -> Recording:
 
 def _checked(data: bytes, name: str) -> memoryview:
     """The body, after first line, length and checksum have been found right."""
-    import hashlib  # noqa: PLC0415
+    import hashlib
 
     if not data:
         raise RecordingError(f"{name}: empty file, not a recording")
@@ -414,7 +413,7 @@ def _decoded(payload: bytes) -> Recording:
 def _decode(packed: memoryview, kind: object) -> Answer:
     stored = msgspec.msgpack.decode(packed, type=_Stored)
     if stored.kind == 0:
-        value: Value = msgspec.msgpack.decode(stored.body, type=kind)  # type: ignore[call-overload]
+        value: Value = msgspec.msgpack.decode(stored.body, type=kind)
         return value
     if not 0 < stored.kind <= len(_FAILURES):
         raise RecordingError(f"damaged: answer of kind {stored.kind}")
