@@ -8,6 +8,7 @@ Only loopback addresses and this process's own sockets are in them.
 import os
 import pathlib
 import socket
+import time
 
 from kamtcp.host.netlink import dump
 from kamtcp.observe import census, inet_diag, sockets, unix_diag
@@ -57,6 +58,11 @@ def main():
     first[2][0].setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     first[2][1].send(b"unread")
     ports = [one.port for one in sockets.parse_listeners(dump(4, sockets.LISTENERS))]
+
+    for _ in range(200):  # the acknowledgement of the half close may be delayed, which leaves FIN_WAIT1 for a while
+        if census.parse(dump(4, census.REQUEST)).by_state().get("FIN_WAIT2"):
+            break
+        time.sleep(0.01)
 
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     left.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50000)

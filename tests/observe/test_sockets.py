@@ -70,7 +70,7 @@ def test_states_are_counted_by_state_and_port():
     host = Recorded(sockets.NOT_ESTABLISHED, dump("not_established"))
     found = sockets.states(host, 24, close_wait_counted=True)
     assert found.established == 23
-    assert found.by_state == {"CLOSE_WAIT": 1, "FIN_WAIT1": 1, "LISTEN": 4, "SYN_RECV": 1, "TIME_WAIT": 1}
+    assert found.by_state == {"CLOSE_WAIT": 1, "FIN_WAIT2": 1, "LISTEN": 4, "SYN_RECV": 1, "TIME_WAIT": 1}
     assert found.by_port[5070] == {"LISTEN": 1, "SYN_RECV": 1}
     assert found.by_port[5060] == {"LISTEN": 1, "CLOSE_WAIT": 1}
     assert sockets.states(host, 24, close_wait_counted=False).established == 24
@@ -86,9 +86,9 @@ def test_outbound_connections_are_counted_by_source_and_peer():
     found = sockets.parse_outbound(dump("outbound"), keep=4)
     assert (found.sockets, found.pairs, found.destinations) == (14, 6, 4)
     assert [(one.source, one.address, one.port, one.ports, one.time_wait) for one in found.top] == [
-        ("127.0.0.7", "127.0.0.1", 5080, 3, 0),
-        ("127.0.1.9", "127.0.0.1", 5060, 3, 0),
         ("127.0.0.9", "127.0.0.1", 5060, 3, 1),
+        ("127.0.1.9", "127.0.0.1", 5060, 3, 0),
+        ("127.0.0.7", "127.0.0.1", 5080, 3, 0),
         ("::1", "::1", 5061, 3, 0),
     ]
 

@@ -76,16 +76,7 @@ class Census:
     uid: NDArray[np.uint32]
     inode: NDArray[np.uint32]
 
-    def __init__(self, records: NDArray[np.void]) -> None:
-        size = len(records)
-        columns = {
-            name: np.empty((size, *_RECORD[name].shape), _RECORD[name].base.newbyteorder("="))
-            for name in _FIELDS
-        }
-        for start in range(0, size, _BLOCK):
-            block = records[start : start + _BLOCK]
-            for name, column in columns.items():
-                column[start : start + _BLOCK] = block[name]
+    def __init__(self, columns: dict[str, NDArray[np.generic]]) -> None:
         for name, column in columns.items():
             setattr(self, name, column)
 
@@ -197,7 +188,7 @@ def parse(data: Buffer) -> Census:
     Raises:
         ParseError: not an inet_diag dump.
     """
-    return Census(_records(np.frombuffer(data, np.uint8)))
+    return Census(_columns(np.frombuffer(data, np.uint8)))
 
 
 def summary(census: Census, *, keep: int = 100) -> Summary:
@@ -212,27 +203,54 @@ def summary(census: Census, *, keep: int = 100) -> Summary:
     )
 
 
-def _records(data: NDArray[np.uint8]) -> NDArray[np.void]:
-    """The messages as records: a view where all have one length, a copy where they don't."""
+def _columns(data: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
+    """The messages as columns: straight from the dump where all have one length, else brought together first."""
     size = len(data)
     if not size:
-        return np.empty(0, _RECORD)
+        return _copied(np.empty(0, _RECORD))
     if size % 4 or size < inet_diag.MESSAGE:
         raise ParseError(SOURCE, f"messages of at least {inet_diag.MESSAGE} bytes", size)
     words = data.view(np.uint32)
     length = int(words[0])
     if length >= inet_diag.MESSAGE and size % length == 0 and length % 4 == 0:
-        records = _strided(length, data.data)
-        if (records["length"] == length).all():
-            return _all_tcp(records)
+        columns = _copied(_strided(length, data.data), length)
+        if columns:
+            return columns
     starts = _starts(words)
     if starts is None:
-        return _all_tcp(np.concatenate([_strided(*group) for group in inet_diag.groups(data.data)]))
-    copied = np.empty((len(starts), _WORDS), np.uint32)
+        return _copied(np.concatenate([_strided(*group) for group in inet_diag.groups(data.data)]))
+    together = np.empty((len(starts), _WORDS), np.uint32)
     for start in range(0, len(starts), _BLOCK):
         part = starts[start : start + _BLOCK]
-        copied[start : start + _BLOCK] = words[part[:, None] + np.arange(_WORDS)]
-    return _all_tcp(copied.view(_RECORD)[:, 0])
+        together[start : start + _BLOCK] = words[part[:, None] + np.arange(_WORDS)]
+    return _copied(together.view(_RECORD)[:, 0])
+
+
+def _copied(records: NDArray[np.void], length: int | None = None) -> dict[str, NDArray[np.generic]]:
+    """Columns of their own memory, so that the dump can go; checked on the way, while the block is in the cache.
+
+    Returns:
+        {} where `length` is given and a message has another one: then these were not the messages.
+
+    Raises:
+        ParseError: a message is no TCP socket of IPv4 or IPv6.
+    """
+    size = len(records)
+    columns = {
+        name: np.empty((size, *_RECORD[name].shape), _RECORD[name].base.newbyteorder("=")) for name in _FIELDS
+    }
+    for start in range(0, size, _BLOCK):
+        block = records[start : start + _BLOCK]
+        if length is not None and (block["length"] != length).any():
+            return {}
+        kind, family = block["kind"], block["family"]
+        kinds = (kind == inet_diag.TCPDIAG_GETSOCK) | (kind == inet_diag.SOCK_DIAG_BY_FAMILY)
+        if not (kinds & ((family == inet_diag.AF_INET) | (family == inet_diag.AF_INET6))).all():
+            found = f"types {set(kind.tolist())}, families {set(family.tolist())}"
+            raise ParseError(SOURCE, "TCP sockets of IPv4 and IPv6", found)
+        for name, column in columns.items():
+            column[start : start + _BLOCK] = block[name]
+    return columns
 
 
 def _strided(length: int, messages: memoryview) -> NDArray[np.void]:
@@ -250,15 +268,6 @@ def _starts(words: NDArray[np.uint32]) -> NDArray[np.intp] | None:
     if len(found) == 0 or found[0] != 0 or ends[-1] != len(words) or (ends[:-1] != found[1:]).any():
         return None
     return None if (lengths % 4).any() or (lengths < inet_diag.MESSAGE).any() else found
-
-
-def _all_tcp(records: NDArray[np.void]) -> NDArray[np.void]:
-    """The records, if all are TCP sockets of IPv4 or IPv6."""
-    kind, family = records["kind"], records["family"]
-    kinds = (kind == inet_diag.TCPDIAG_GETSOCK) | (kind == inet_diag.SOCK_DIAG_BY_FAMILY)
-    if kinds.all() and ((family == inet_diag.AF_INET) | (family == inet_diag.AF_INET6)).all():
-        return records
-    raise ParseError(SOURCE, "TCP sockets of IPv4 and IPv6", f"types {set(kind.tolist())}")
 
 
 def _prefix(bits: int, words: int) -> NDArray[np.uint32]:

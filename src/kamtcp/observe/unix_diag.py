@@ -131,7 +131,7 @@ def _socket(inode: int, kind: int, state: int, held: dict[int, memoryview]) -> U
 
 
 def _path(raw: bytes) -> str:
-    """A name as `ss -x` shows it; bytes that are no UTF-8 as \\xNN, so that it can be written to JSON."""
+    """A name as `ss -x` shows it; bytes that are no UTF-8 escaped in hex, so that it can be written to JSON."""
     if raw.startswith(b"\0"):
         return "@" + raw[1:].decode(errors="backslashreplace")
     return raw.split(b"\0", 1)[0].decode(errors="backslashreplace")
