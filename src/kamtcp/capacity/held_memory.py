@@ -76,7 +76,7 @@ def _threshold(s: Situation) -> Figure | Absent:
     if isinstance(found, Absent) or found < 0:
         origin = Origin.DEFAULT if isinstance(found, Absent) else Origin.READ
         return Figure(512 * 1024 * processes, f"low_mem_threshold1: 512 KB x {processes} processes", origin)
-    return Figure(found * 1024, "low_mem_threshold1", Origin.READ)
+    return s.figure("tls.low_mem_threshold1", "low_mem_threshold1")
 
 
 def private_memory(s: Situation) -> Ceiling:

@@ -30,14 +30,7 @@ def plain(s: Situation) -> Price | Absent:
     buffer = s.number("tcp_rd_buf_size")
     if isinstance(buffer, Absent):
         return buffer
-    instance = s.require()
-    version = () if isinstance(instance.version, Absent) else reference.version_tuple(instance.version)
-    size, looked_at = reference.tcp_connection_bytes(version)
-    structure = Figure(
-        size,
-        "struct tcp_connection" + ("" if looked_at else ", release not looked at"),
-        Origin.REFERENCE if looked_at else Origin.ASSUMED,
-    )
+    structure = _structure(s)
     manager = s.parameter("shm_manager")
     name = "qm" if isinstance(manager, Absent) else str(manager.value)
     overhead = Figure(reference.ALLOCATOR_BYTES.get(name, 104), f"per fragment of {name}", Origin.REFERENCE)
@@ -49,6 +42,14 @@ def plain(s: Situation) -> Price | Absent:
         f" + {overhead.value:.0f} ({overhead.what})",
         (structure, read_buffer, overhead),
     )
+
+
+def _structure(s: Situation) -> Figure:
+    """sizeof(struct tcp_connection) of this release; of the newest looked at where the release isn't known."""
+    found = s.number("tcp_connection_bytes")
+    if isinstance(found, Absent):
+        return Figure(reference.TCP_CONNECTION_BYTES, "struct tcp_connection, release not known", Origin.ASSUMED)
+    return s.figure("tcp_connection_bytes", "struct tcp_connection")
 
 
 def of_mix(s: Situation) -> Price | Absent:

@@ -5,10 +5,8 @@ Measured on Debian 12's Kamailio 5.6.3 (OpenSSL 3.0) and builds of 5.7.7, 6.0.7 
 
 from __future__ import annotations
 
-#: sizeof(struct tcp_connection) by the first version that has it (Kamailio src/core/tcp_conn.h, x86-64)
-TCP_CONNECTION_BYTES = (((0, 0), 928), ((5, 7, 7), 952), ((6, 1), 984))
-#: first and last release the sizes were compiled from; others are an assumption
-SIZES_SEEN = ((5, 6), (6, 2))
+#: sizeof(struct tcp_connection), the largest seen (6.1.4); that of a known release is a parameter of the instance
+TCP_CONNECTION_BYTES = 984
 #: bytes an allocator adds to each fragment of shared memory (5.6.3)
 ALLOCATOR_BYTES = {"qm": 104, "q_malloc": 104, "fm": 72, "f_malloc": 72, "tlsf": 56, "tlsf_malloc": 56}
 #: bytes of OpenSSL state of one TLS connection, allocator included, after one request (OpenSSL 3.0, no client certificate)
@@ -41,12 +39,3 @@ def version_tuple(text: str) -> tuple[int, ...]:
             break
         numbers.append(int(part))
     return tuple(numbers)
-
-
-def tcp_connection_bytes(version: tuple[int, ...]) -> tuple[int, bool]:
-    """Size of struct tcp_connection in a version, and whether that release was looked at."""
-    size = TCP_CONNECTION_BYTES[0][1]
-    for since, value in TCP_CONNECTION_BYTES:
-        if version >= since:
-            size = value
-    return size, SIZES_SEEN[0] <= version < SIZES_SEEN[1]

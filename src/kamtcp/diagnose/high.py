@@ -77,7 +77,7 @@ def little_memory_above_guard(s: Situation, ladder: Ladder) -> Iterator[Finding]
     ):
         return
     found = s.number("tls.low_mem_threshold1")
-    threshold = found * 1024 if isinstance(found, int) and found >= 0 else 512 * 1024 * instance.process_count
+    threshold = found if isinstance(found, int) and found >= 0 else 512 * 1024 * instance.process_count
     free = instance.shared_memory.free
     if free < 2 * threshold:
         yield finding(

@@ -64,11 +64,10 @@ def _counters(view: Host, pid: int | None) -> Counters | Absent:
     found = attempt("/proc/net/snmp", lambda: snmp.collect(view, pid))
     if isinstance(found, Absent):
         return found
-    parts = [part for part in (found.snmp, found.netstat) if not isinstance(part, Absent)]
-    if not parts:
-        assert isinstance(found.snmp, Absent)
+    if isinstance(found.snmp, Absent):
         return found.snmp
-    return Counters({name: value for part in parts for name, value in part.items()})
+    rest = {} if isinstance(found.netstat, Absent) else found.netstat.values
+    return Counters({**found.snmp.values, **rest})
 
 
 def _states(view: Host, counters: Counters | Absent) -> sockets.States | Absent:
