@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 
 from kamtcp.errors import RpcError
 from kamtcp.host.door import MIB, Endpoint
@@ -132,21 +133,25 @@ def _user_of_holder(fifo: os.stat_result, name: str) -> int | None:
     for process in os.listdir("/proc"):
         if not process.isdigit() or int(process) == os.getpid():
             continue
-        for number in range(64):
-            try:
-                link = f"/proc/{process}/fd/{number}"
-                if os.path.basename(os.readlink(link)) != name:
-                    continue
-                held = os.stat(link)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                break  # not ours to look at, or gone
-            if (held.st_dev, held.st_ino) == (fifo.st_dev, fifo.st_ino):
-                with open(f"/proc/{process}/status", "rb") as status:
-                    uid = next((line for line in status if line.startswith(b"Uid:")), b"").split()
-                return int(uid[2]) if len(uid) > 2 else None
+        try:
+            with os.scandir(f"/proc/{process}/fd") as held:
+                for entry in islice(held, 64):
+                    if os.path.basename(os.readlink(entry.path)) == name and _same(os.stat(entry.path), fifo):
+                        return _effective_user(process)
+        except OSError:
+            continue  # not ours to look at, or gone
     return None
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _effective_user(process: str) -> int | None:
+    """From status, and not the owner of /proc/PID: that is root's for a process that has changed its user."""
+    with open(f"/proc/{process}/status", "rb") as status:
+        fields = next((line.split() for line in status if line.startswith(b"Uid:")), [])
+    return int(fields[2]) if len(fields) > 2 else None
 
 
 def _write(fifo: int, request: bytes, deadline: Deadline) -> None:

@@ -81,7 +81,9 @@ def tcp_children(line: CommandLine, config: Config | Absent, default: int = DEFA
     Listeners with workers of their own come on top; the certain number is `readers` of `core.tcp_info`.
     """
     own = 0 if isinstance(config, Absent) else sum(listen.workers for listen in config.listens)
-    note = f"listeners with workers of their own add {own} for each of their TCP and TLS sockets" if own else ""
+    note = (
+        f"listeners with workers of their own add {own} for each of their TCP and TLS sockets" if own else ""
+    )
     for number, letter, name in (
         (line.tcp_children, "N", "tcp_children"),
         (line.children, "n", "children"),

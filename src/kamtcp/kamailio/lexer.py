@@ -19,9 +19,7 @@ WORD, NUMBER, STRING, MARK, END = "word", "number", "string", "mark", "end"
 _BLANK = r"(?:[ \t\b\r]|\\\n)+"
 _HEX = r"[0-9a-fA-F]{1,4}"
 # Longest first: an alternation takes the first that fits, Kamailio's scanner the longest.
-_IPV6 = (
-    rf"(?:{_HEX}:){{7}}{_HEX}(?!:)|(?:{_HEX}:){{1,7}}(?::{_HEX}){{1,7}}|:(?::{_HEX}){{1,7}}|(?:{_HEX}:){{1,7}}:|::"
-)
+_IPV6 = rf"(?:{_HEX}:){{7}}{_HEX}(?!:)|(?:{_HEX}:){{1,7}}(?::{_HEX}){{1,7}}|:(?::{_HEX}){{1,7}}|(?:{_HEX}:){{1,7}}:|::"
 _DEFINES = (
     "trydefenvs|trydefenv|trydefine|trydef|tryundefine|tryundef|redefine|redef|undefine|undef|"
     "defexps|defexp|defenvs|defenv|define|def"

@@ -250,7 +250,10 @@ def count(data: bytes) -> dict[str, Count]:
                     last[key] = (first, min(behind, first + _LONGEST))
                     break
             position = data.find(text, behind)
-    return {key: Count(number, data[slice(*last[key])].decode("utf-8", "replace")) for key, number in times.items()}
+    return {
+        key: Count(number, data[slice(*last[key])].decode("utf-8", "replace"))
+        for key, number in times.items()
+    }
 
 
 def line_of(key: str) -> LogLine:

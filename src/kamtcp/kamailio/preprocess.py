@@ -189,7 +189,9 @@ class Stream:
             elif kind == "word" and self._expand(frame, found.group()):
                 continue
             else:
-                return self._token(frame, kind, found, glued=glued, fresh=fresh or (start == 0 and not frame.macro))
+                return self._token(
+                    frame, kind, found, glued=glued, fresh=fresh or (start == 0 and not frame.macro)
+                )
         return Token(END, "", *self.here(), glued=False, fresh=True, sure=True)
 
     def _token(self, frame: Frame, kind: str, found: re.Match[str], *, glued: bool, fresh: bool) -> Token:
@@ -211,7 +213,11 @@ class Stream:
         # only double-quoted neighbours become one
         while text[0] == '"':
             behind = _blanks(frame.text, frame.position)
-            more = lexer.word_pattern().match(frame.text, behind) if frame.text[behind : behind + 1] == '"' else None
+            more = (
+                lexer.word_pattern().match(frame.text, behind)
+                if frame.text[behind : behind + 1] == '"'
+                else None
+            )
             if more is None or more.lastgroup != "text":
                 break
             value += lexer.unquote(more.group())
@@ -230,7 +236,9 @@ class Stream:
         define = self.defines[name]
         self._expanded += 1
         if len(self.frames) > _MACRO_DEPTH + INCLUDE_DEPTH or self._expanded > _EXPANSIONS:
-            self.problem(frame.file, self._line(frame), f"{name} stands for itself, or names are nested too deep")
+            self.problem(
+                frame.file, self._line(frame), f"{name} stands for itself, or names are nested too deep"
+            )
             return False
         if not define.sure:
             self.doubt(frame.file, self._line(frame), f"the value of {name} is not known")
@@ -322,13 +330,17 @@ class Stream:
         elif word == "ifexp":
             holds = truth(evaluate(rest, self._value_of))
             if holds is None:
-                self.doubt(frame.file, line, f"#!ifexp {rest[:80]} was not evaluated; both branches count as unsure")
+                self.doubt(
+                    frame.file, line, f"#!ifexp {rest[:80]} was not evaluated; both branches count as unsure"
+                )
         else:
             name = rest.split()[0] if rest else ""
             known = self._defined(name)
             holds = None if known is None else known == (word == "ifdef")
             if known is None:
-                self.doubt(frame.file, line, f"whether {name} is defined is not known; both branches count as unsure")
+                self.doubt(
+                    frame.file, line, f"whether {name} is defined is not known; both branches count as unsure"
+                )
         if len(self.conditions) < 512:
             self.conditions.append(holds)
 
@@ -338,7 +350,9 @@ class Stream:
         rest = frame.text[frame.position : end].strip(" \t\b\r")
         frame.position = end
         if rest or end == len(frame.text):
-            self.problem(frame.file, line, f"#!{word} counts only when nothing but the end of the line follows")
+            self.problem(
+                frame.file, line, f"#!{word} counts only when nothing but the end of the line follows"
+            )
         if not self.conditions:
             self.problem(frame.file, line, f"#!{word} without #!ifdef")
         elif word == "endif":
@@ -395,7 +409,9 @@ class Stream:
         frame.position = found.end()
         self.add_rule(word, lexer.unquote(found.group()), frame.file, line)
 
-    def _define(self, word: str, name: str, value: str | None, file: str, line: int, *, sure: bool = True) -> None:
+    def _define(
+        self, word: str, name: str, value: str | None, file: str, line: int, *, sure: bool = True
+    ) -> None:
         sure, old = sure and None not in self.conditions, self.defines.get(name)
         if word in ("undef", "undefine", "tryundef", "tryundefine"):
             if old is None and not word.startswith("try"):
@@ -422,7 +438,9 @@ class Stream:
         value = self.environ.get(variable)
         if value is None:
             if not word.startswith("try"):
-                self.problem(file, line, f"environment variable {variable} is not set: Kamailio does not start")
+                self.problem(
+                    file, line, f"environment variable {variable} is not set: Kamailio does not start"
+                )
             return
         self._define("define", name, f'"{value}"' if word.endswith("s") else value, file, line)
 
@@ -436,7 +454,9 @@ class Stream:
         name = self._substituted(frame.text[start:end])
         frame.position = end
         if len(name) < 3 or name[0] != '"' or name[-1] != '"':
-            self.problem(frame.file, line, f"{word} wants a name in double quotes, without blanks, got {name[:60]!r}")
+            self.problem(
+                frame.file, line, f"{word} wants a name in double quotes, without blanks, got {name[:60]!r}"
+            )
             return
         files = [f for f in self.frames if not f.macro]
         if len(files) > INCLUDE_DEPTH or len(self.includes) >= INCLUDE_FILES or self._bytes > TOTAL_BYTES:

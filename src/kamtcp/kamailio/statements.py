@@ -16,7 +16,9 @@ from kamtcp.kamailio.preprocess import Stream
 
 _JOINING = frozenset("|,.:/")
 _CLOSING = frozenset(";{}")
-_AFTER_ADDRESS = frozenset(("advertise", "ADVERTISE", "name", "NAME", "virtual", "agname", "AGNAME", "vrf", "VRF"))
+_AFTER_ADDRESS = frozenset(
+    ("advertise", "ADVERTISE", "name", "NAME", "virtual", "agname", "AGNAME", "vrf", "VRF")
+)
 _MODULES = frozenset(("loadmodule", "loadmodulex"))
 _MODPARAMS = frozenset(("modparam", "modparamx"))
 
@@ -110,7 +112,9 @@ class _Parser:
         begins = token.kind == WORD and token.fresh
         if begins:
             after = self.stream.peek()
-            begins = (after.kind == MARK and after.text == "=") or token.text in _MODULES | _MODPARAMS | ROUTES
+            begins = (
+                after.kind == MARK and after.text == "="
+            ) or token.text in _MODULES | _MODPARAMS | ROUTES
         self.stream.back(token)
         return begins
 
@@ -185,7 +189,9 @@ class _Parser:
         if name in NUMERIC and isinstance(value, str):
             self.stream.problem(token.file, token.line, f"{name} wants a number, got {value[:60]!r}")
         if name == "shm_mem_size" and self.modparams:
-            self.stream.problem(token.file, token.line, "shm_mem_size after a modparam: Kamailio does not start")
+            self.stream.problem(
+                token.file, token.line, "shm_mem_size after a modparam: Kamailio does not start"
+            )
         if name == "socket_workers":
             self.socket_workers = value if isinstance(value, int) else 0
         self.assignments.append(Setting(name, value, token.file, token.line, sure and token.sure))
@@ -210,7 +216,9 @@ class _Parser:
             return text, sure
         if number.wrapped:
             self.stream.problem(
-                token.file, token.line, f"{name}: {text[:40]} does not fit 32 bits; Kamailio takes {number.value}"
+                token.file,
+                token.line,
+                f"{name}: {text[:40]} does not fit 32 bits; Kamailio takes {number.value}",
             )
         return (-number.value if text[0] == "-" else number.value), sure
 
@@ -275,13 +283,19 @@ class _Parser:
             return
         workers = lexer.number(more.get("workers", "0"))
         if workers is None:
-            self.stream.problem(token.file, token.line, f"workers of a socket: {more['workers'][:60]!r} is no number")
+            self.stream.problem(
+                token.file, token.line, f"workers of a socket: {more['workers'][:60]!r} is no number"
+            )
         self.add_listen(token, more["bind"], more, workers.value if workers else 0, sure=sure)
 
-    def add_listen(self, token: Token, text: str, more: Mapping[str, str], workers: int, *, sure: bool) -> None:
+    def add_listen(
+        self, token: Token, text: str, more: Mapping[str, str], workers: int, *, sure: bool
+    ) -> None:
         place = _place(text)
         if place is None:
-            self.stream.problem(token.file, token.line, f"address {text[:60]!r} is not [protocol:]address[:port]")
+            self.stream.problem(
+                token.file, token.line, f"address {text[:60]!r} is not [protocol:]address[:port]"
+            )
             return
         protocol, addresses, port, port_end = place
         self.listens.append(

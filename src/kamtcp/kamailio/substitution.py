@@ -37,7 +37,9 @@ class Rule(Struct, frozen=True):
         """The text with the rule applied, or as it was where the rule can't be."""
         if not self.pattern or len(text) > _LONGEST:
             return text
-        return re.sub(self.pattern, lambda _: self.plain, text, count=0 if self.repeated else 1, flags=self.flags)
+        return re.sub(
+            self.pattern, lambda _: self.plain, text, count=0 if self.repeated else 1, flags=self.flags
+        )
 
 
 def parse_rule(text: str, environ: Mapping[str, str] | None) -> Rule | None:
@@ -66,7 +68,10 @@ def parse_rule(text: str, environ: Mapping[str, str] | None) -> Rule | None:
             warnings.simplefilter("error")  # [[:digit:]] means another thing to Python, which warns
             re.compile(pattern, flags)
     except (re.error, Warning, RecursionError, OverflowError):
-        pattern, doubt = "", "a pattern that only Kamailio's regular expressions know is not applied to strings"
+        pattern, doubt = (
+            "",
+            "a pattern that only Kamailio's regular expressions know is not applied to strings",
+        )
     return Rule(name, plain, pattern, flags, "g" in letters, doubt)
 
 

@@ -94,7 +94,9 @@ def parse_version(text: str) -> Version:
     Raises:
         ParseError: there is none.
     """
-    found = re.search(r"(?<![\d.])(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-~.]?(dev|pre|rc|beta)\d*)?(?!\d)", text)
+    found = re.search(
+        r"(?<![\d.])(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-~.]?(dev|pre|rc|beta)\d*)?(?!\d)", text
+    )
     if found is None or not text.isprintable():
         raise ParseError("version of kamailio", "major.minor.patch", text)
     major, minor, patch = (int(part or 0) for part in found.groups()[:3])

@@ -28,7 +28,16 @@ from kamtcp.observe.unitfiles import (
     words,
 )
 
-_SUFFIXES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
+_SUFFIXES = {
+    "": 1,
+    "B": 1,
+    "K": 1 << 10,
+    "M": 1 << 20,
+    "G": 1 << 30,
+    "T": 1 << 40,
+    "P": 1 << 50,
+    "E": 1 << 60,
+}
 _LISTS = ("ExecStart", "EnvironmentFile", "Environment", "AmbientCapabilities")
 _SINGLE = ("User", "Group", "LimitNOFILE", "LimitMEMLOCK", "TasksMax", "MemoryMax")
 
@@ -124,7 +133,9 @@ def parse_unit(files: Sequence[tuple[str, bytes]], problems: Sequence[Absent] = 
                 try:
                     _take(directive, single, found)
                 except ParseError as error:
-                    wrong.append(Absent(f"{file}:{directive.line}", Why.MALFORMED, f"{error}; systemd ignores it"))
+                    wrong.append(
+                        Absent(f"{file}:{directive.line}", Why.MALFORMED, f"{error}; systemd ignores it")
+                    )
     nofile, memlock = found.get("LimitNOFILE"), found.get("LimitMEMLOCK")
     tasks, memory = found.get("TasksMax"), found.get("MemoryMax")
     return Unit(
