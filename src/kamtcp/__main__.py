@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if argv[0] not in COMMANDS:
         close = [name for name in COMMANDS if name.startswith(argv[0][:2])] or list(COMMANDS)
-        sys.stderr.write(f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)\n")
+        sys.stderr.write(
+            f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)\n"
+        )
         return EXIT_USAGE
     from kamtcp.cli.run import run
 

@@ -48,7 +48,9 @@ def _structure(s: Situation) -> Figure:
     """sizeof(struct tcp_connection) of this release; of the newest looked at where the release isn't known."""
     found = s.number("tcp_connection_bytes")
     if isinstance(found, Absent):
-        return Figure(reference.TCP_CONNECTION_BYTES, "struct tcp_connection, release not known", Origin.ASSUMED)
+        return Figure(
+            reference.TCP_CONNECTION_BYTES, "struct tcp_connection, release not known", Origin.ASSUMED
+        )
     return s.figure("tcp_connection_bytes", "struct tcp_connection")
 
 

@@ -7,7 +7,9 @@ UNICODE = ("█", "░", "╌", "┃")
 ASCII = ("#", ".", "-", "|")
 
 
-def bar(now: int, ceiling: float, goal: int | None, width: int, marks: tuple[str, str, str, str] = UNICODE) -> str:
+def bar(
+    now: int, ceiling: float, goal: int | None, width: int, marks: tuple[str, str, str, str] = UNICODE
+) -> str:
     """Draw one bar of `width` characters; its full length is the ceiling or the target, whichever is more.
 
     Args:

@@ -24,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
     source.add_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document (docs/check.schema.json)")
-    parser.add_argument("--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in")
+    parser.add_argument(
+        "--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in"
+    )
     parser.add_argument("--fail-on", choices=[each.value for each in Severity], default="high", metavar="LEVEL",
                         help="exit 1 from this severity on: fatal, high (default), medium, info")  # fmt: skip
 

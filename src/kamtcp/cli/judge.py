@@ -14,7 +14,10 @@ from kamtcp.model.target import Target
 
 
 def verdicts(
-    snapshot: Snapshot, host: Host, options: argparse.Namespace, prices: dict[str, dict[str, float]] | None = None
+    snapshot: Snapshot,
+    host: Host,
+    options: argparse.Namespace,
+    prices: dict[str, dict[str, float]] | None = None,
 ) -> tuple[tuple[Verdict, str], ...]:
     """Judge the chosen instances; with each verdict, where its target comes from ("" for none).
 

@@ -24,7 +24,9 @@ def line(rows: tuple[tuple[Verdict, str], ...], fail_on: Severity) -> tuple[str,
     if state == 3:
         text += " could not see: " + ", ".join(sorted({each.name for each in blind}))
     perf = " ".join(item for verdict, _ in rows for item in _perfdata(verdict))
-    return f"KAMTCP {STATES[state]} - {f'{codes}: ' if codes else ''}{text} | {perf}".replace("\n", " "), state
+    return f"KAMTCP {STATES[state]} - {f'{codes}: ' if codes else ''}{text} | {perf}".replace(
+        "\n", " "
+    ), state
 
 
 def _one(verdict: Verdict) -> str:

@@ -104,7 +104,11 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
-    missed = [each for each in verdict.ladder.all if each.met is False and each.effect in (Effect.STOPS, Effect.SLOWS)]
+    missed = [
+        each
+        for each in verdict.ladder.all
+        if each.met is False and each.effect in (Effect.STOPS, Effect.SLOWS)
+    ]
     if missed:
         verdict_text = "NOT MET"
     elif verdict.blind:
@@ -154,7 +158,9 @@ def _ceiling(ceiling: Ceiling, screen: Screen) -> list[str]:
     elsewhere = ""
     if isinstance(ceiling.at, int) and ceiling.at != ceiling.limit:
         elsewhere = f"; met at {ceiling.at:,} connections of this mix"
-    detail = wrapped(f"= {ceiling.working}{elsewhere}; {ceiling.origin.value}", screen.width, " " * NUMBER + "  ")
+    detail = wrapped(
+        f"= {ceiling.working}{elsewhere}; {ceiling.origin.value}", screen.width, " " * NUMBER + "  "
+    )
     more = [f"raised by {', '.join(ceiling.raised_by)}"] if ceiling.raised_by else []
     more += [ceiling.note] if ceiling.note else []
     detail += wrapped("; ".join(more), screen.width, " " * NUMBER + "  ")

@@ -9,7 +9,9 @@ from kamtcp.host.door import Host
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """`--from`, the same on every reading command."""
-    parser.add_argument("--from", dest="recording", metavar="FILE", help="judge a recording made by kamtcp record")
+    parser.add_argument(
+        "--from", dest="recording", metavar="FILE", help="judge a recording made by kamtcp record"
+    )
 
 
 def hosts(options: argparse.Namespace) -> tuple[Host, ...]:

@@ -21,13 +21,15 @@ class TargetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """target.toml: `[default]`, and `[instance.NAME]` for each instance that differs."""
 
     default: Target = Target()
-    instance: dict[str, Target] = {}  # noqa: RUF012  (msgspec copies defaults)
+    instance: dict[str, Target] = {}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that state a target."""
     group = parser.add_argument_group("target", "what you want to hold; without it, the target file's")
-    group.add_argument("--connections", type=_count, metavar="N", help="open connections, all transports together")
+    group.add_argument(
+        "--connections", type=_count, metavar="N", help="open connections, all transports together"
+    )
     group.add_argument("--tls", type=_count, metavar="N", help="how many of them are TLS")
     group.add_argument("--ws", type=_count, metavar="N", help="how many are WebSocket")
     group.add_argument("--wss", type=_count, metavar="N", help="how many are secure WebSocket")
@@ -35,7 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--storm", type=_storm, metavar="N/SECONDS", help="N clients come back within SECONDS")
     group.add_argument("--outbound", type=_outbound, metavar="ADDR:PORT=N", action="append", default=[],
                        help="N connections that Kamailio opens there; may be repeated")  # fmt: skip
-    group.add_argument("--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check")
+    group.add_argument(
+        "--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check"
+    )
 
 
 def _count(text: str) -> int:
@@ -82,7 +86,9 @@ def of_options(options: argparse.Namespace) -> Target | None:
     if connections is None and any(parts):
         connections = sum(parts)
     if connections is not None and sum(parts) > connections:
-        raise UsageError(f"--tls, --ws and --wss make {sum(parts):,}, more than --connections {connections:,}")
+        raise UsageError(
+            f"--tls, --ws and --wss make {sum(parts):,}, more than --connections {connections:,}"
+        )
     storm = options.storm or (None, 1.0)
     if not any((connections, options.rate, options.storm, options.outbound)):
         return None

@@ -13,7 +13,8 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     if not timers:
         return []
     running = sorted(
-        (timer for timer in timers if isinstance(timer.seconds, int | float)), key=lambda timer: timer.seconds or 0
+        (timer for timer in timers if isinstance(timer.seconds, int | float)),
+        key=lambda timer: timer.seconds or 0,
     )
     resting = [timer.title for timer in timers if timer.seconds is None]
     out = [screen.style(" time: what happens to an idle connection, soonest first", "bold")]

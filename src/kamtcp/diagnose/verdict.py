@@ -43,7 +43,9 @@ class Verdict(Struct, frozen=True):
         return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
 
 
-def judge(snapshot: Snapshot, instance: Instance | None, target: Target, prices: dict[str, float] | None = None) -> Verdict:
+def judge(
+    snapshot: Snapshot, instance: Instance | None, target: Target, prices: dict[str, float] | None = None
+) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
     Args:
@@ -83,7 +85,14 @@ def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tu
     """What could not be seen, each reason once."""
     found = [*snapshot.unseen]
     if instance is not None:
-        facts = (instance.rpc, instance.config_read, instance.version, instance.log, instance.handoff_sndbufs, instance.cgroup)
+        facts = (
+            instance.rpc,
+            instance.config_read,
+            instance.version,
+            instance.log,
+            instance.handoff_sndbufs,
+            instance.cgroup,
+        )
         found.extend(fact for fact in facts if isinstance(fact, Absent))
         found.extend(instance.rpc_tried if isinstance(instance.rpc, Absent) else ())
     found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))
