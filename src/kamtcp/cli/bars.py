@@ -13,7 +13,9 @@ def bar(
     """Draw one bar of `width` characters; its full length is the ceiling or the target, whichever is more.
 
     Args:
-        now: use now. ceiling: the limit, inf for none. goal: the target, None for none.
+        now: use now.
+        ceiling: the limit, inf for none.
+        goal: the target, None for none.
         width: in characters.
         marks: for now, room, missing and target.
     """

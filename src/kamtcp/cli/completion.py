@@ -30,13 +30,11 @@ def flags() -> dict[str, list[str]]:
     found = {}
     for name in COMMANDS:
         parser, _ = parser_of(name)
-        found[name] = sorted({text for action in parser._actions for text in action.option_strings})  # noqa: SLF001
+        actions = parser._actions  # noqa: SLF001  (argparse offers no other way to list its options)
+        found[name] = sorted({text for action in actions for text in action.option_strings})
         found[name] += [
-            str(choice)
-            for action in parser._actions
-            if not action.option_strings
-            for choice in action.choices or ()
-        ]  # noqa: SLF001
+            str(each) for action in actions if not action.option_strings for each in action.choices or ()
+        ]
     return found
 
 

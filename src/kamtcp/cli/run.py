@@ -35,7 +35,7 @@ def parser_of(name: str) -> tuple[Parser, Command]:
 
     from kamtcp.__main__ import COMMANDS
 
-    module: Command = import_module(f"kamtcp.cli.{name}")  # type: ignore[assignment]
+    module: Command = import_module(f"kamtcp.cli.{name}")
     parser = Parser(
         prog=f"kamtcp {name}", description=COMMANDS[name], allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,10 +12,8 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     timers = verdict.ladder.timers
     if not timers:
         return []
-    running = sorted(
-        (timer for timer in timers if isinstance(timer.seconds, int | float)),
-        key=lambda timer: timer.seconds or 0,
-    )
+    running = [timer for timer in timers if isinstance(timer.seconds, int | float)]
+    running.sort(key=_seconds)
     resting = [timer.title for timer in timers if timer.seconds is None]
     out = [screen.style(" time: what happens to an idle connection, soonest first", "bold")]
     for timer in running:
@@ -23,6 +21,10 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     if resting:
         out += wrapped("not running: " + "; ".join(resting), screen.width, "   ")
     return [*out, ""]
+
+
+def _seconds(timer: Timer) -> float:
+    return timer.seconds if isinstance(timer.seconds, int | float) else 0.0
 
 
 def _timer(timer: Timer, screen: Screen) -> list[str]:

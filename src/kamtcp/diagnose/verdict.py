@@ -68,17 +68,20 @@ def judge(
 def mix_of(target: Target, instance: Instance | None) -> Mix:
     """Shares of the transports: the target's, else today's, else plain TCP."""
     if target.connections:
-        shares = [count / target.connections for count in (target.tls, target.ws, target.wss)]
-        return Mix(max(0.0, 1 - sum(shares)), *shares, "target")
+        return _mix((target.tls, target.ws, target.wss), target.connections, "target")
     if instance is not None and isinstance(instance.opened, int) and instance.opened > 0:
         encrypted = 0 if isinstance(instance.opened_tls, Absent) else instance.opened_tls
         websocket = 0 if isinstance(instance.websocket, Absent) else instance.websocket
         # of the WebSockets nobody says how many are secure: as many as there are TLS connections, at most
         secure = min(websocket, encrypted)
         counts = (encrypted - secure, websocket - secure, secure)
-        shares = [min(1.0, count / instance.opened) for count in counts]
-        return Mix(max(0.0, 1 - sum(shares)), *shares, "connections open now")
+        return _mix(counts, instance.opened, "connections open now")
     return Mix(1.0, 0.0, 0.0, 0.0, "plain TCP, for want of a target or of open connections")
+
+
+def _mix(counts: tuple[int, int, int], total: int, why: str) -> Mix:
+    tls, ws, wss = (min(1.0, count / total) for count in counts)
+    return Mix(max(0.0, 1 - tls - ws - wss), tls, ws, wss, why)
 
 
 def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tuple[Absent, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kamtcp.host.door import MIB, DiskSpace, Endpoint, Reader, Stat, Transport
+from kamtcp.host.inroot import in_root
 from kamtcp.host.namespaces import NetnsThread
 
 T = TypeVar("T")
@@ -118,15 +119,16 @@ class Within(Live):
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._root = f"/proc/{pid}/root"
-        os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
-        same = os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
-        self._thread = None if same else NetnsThread(pid)
+        root = os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
+        if _same_namespace(pid, "mnt") and os.path.samestat(root, os.stat("/")):
+            self._root = ""
+        self._thread = None if _same_namespace(pid, "net") else NetnsThread(pid)
 
     def _there(self, job: Callable[[], T]) -> T:
         return job() if self._thread is None else self._thread.do(job)
 
     def _path(self, path: str) -> str:
-        return path if path.startswith(("/proc/", "/sys/")) else self._root + path
+        return path if path.startswith(("/proc/", "/sys/")) else in_root(self._root, path)
 
     def read(self, path: str, limit: int = 4 * MIB) -> bytes:
         if path.startswith("/proc/sys/net/"):
@@ -145,7 +147,8 @@ class Within(Live):
         return super().listdir(self._path(path))
 
     def readlink(self, path: str) -> str:
-        return super().readlink(self._path(path))
+        folder, _, name = path.rpartition("/")
+        return super().readlink(f"{self._path(folder or '/')}/{name}")
 
     def stat(self, path: str) -> Stat:
         return super().stat(self._path(path))
@@ -164,6 +167,10 @@ class Within(Live):
 
     def within(self, pid: int) -> Within:
         return Within(pid)
+
+
+def _same_namespace(pid: int, kind: str) -> bool:
+    return os.stat(f"/proc/{pid}/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino
 
 
 def _effective_capabilities() -> int:

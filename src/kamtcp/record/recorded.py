@@ -24,6 +24,10 @@ def samples(recording: Recording) -> tuple[Recorded, ...]:
     return found
 
 
+def _shown(part: str | int | bytes) -> str:
+    return repr(part) if isinstance(part, bytes) else str(part)
+
+
 class Recorded:
     """Implements `door.Host` with the answers of one sample."""
 
@@ -33,7 +37,7 @@ class Recorded:
     def _answer(self, *key: str | int | bytes) -> object:
         found = self._answers.get((self._view, *key))
         if found is None:
-            raise NotRecorded(f"{self._view or 'the host'}: {' '.join(str(part) for part in key)[:120]}")
+            raise NotRecorded(f"{self._view or 'the host'}: {' '.join(_shown(part) for part in key)[:120]}")
         return result(found)
 
     def _bytes(self, *key: str | int | bytes) -> bytes:

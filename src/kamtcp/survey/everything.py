@@ -23,7 +23,7 @@ def look(host: Host, *, every_socket: bool = False) -> None:
         ("hashes", hashes.collect),
         ("pressure", pressure.collect),
     ):
-        attempt(source, lambda collect=collect: collect(host))  # type: ignore[misc, operator]
+        attempt(source, lambda collect=collect: collect(host))  # type: ignore[misc]
     for family in find.families(host):
         for member in family.members:
             attempt(f"process {member.pid}", lambda pid=member.pid: processes.collect(host, pid))  # type: ignore[misc]
