@@ -370,6 +370,8 @@ def test_refused_connections_show_in_the_log_as_many_times_as_they_were_refused(
     running.call("core.tcp_info")
     with open(f"/proc/{running.process.pid}/task/{running.process.pid}/children") as file:
         inside = file.read().split()[0]
+    with open(f"/proc/{inside}/cmdline", "rb") as file:
+        assert cmdline.parse(file.read()) == running.line
     refused = int(
         subprocess.run(
             ["nsenter", "-t", inside, "-n", sys.executable, "-c", CONNECT],

@@ -16,6 +16,7 @@ from msgspec import Struct
 from kamtcp.errors import KamtcpError
 from kamtcp.kamailio import lexer
 from kamtcp.kamailio.conditions import evaluate, truth
+from kamtcp.kamailio.definitions import Define, Definitions, Notes, Place
 from kamtcp.kamailio.lexer import END, MARK, NUMBER, STRING, WORD, Token
 from kamtcp.kamailio.substitution import Rule, parse_rule
 from kamtcp.model.absent import Absent, Why
@@ -27,15 +28,7 @@ INCLUDE_FILES = 1000
 TOTAL_BYTES = 16 << 20
 _MACRO_DEPTH = 32
 _EXPANSIONS = 100_000
-_NOTES = 100
 _DIRECTIVES = ("define", "subst", "test", "turn", "include", "include2")
-
-
-class Define(Struct, frozen=True):
-    """What a name stands for; `value` is None where it is only defined."""
-
-    value: str | None
-    sure: bool = True
 
 
 class Frame(Struct):
@@ -70,16 +63,14 @@ class Stream:
         version: tuple[int, ...] | None,
         directory: str | None,
     ) -> None:
-        self.open_file, self.environ, self.version, self.directory = open_file, environ, version, directory
-        self.defines = {name: Define(value or None) for name, value in {**_core(version), **defines}.items()}
+        self.open_file, self.directory = open_file, directory
+        self.notes = Notes()
+        self.definitions = Definitions(defines, environ, version, self.notes)
         self.rules: list[Rule] = []
         self.frames: list[Frame] = []
         self.conditions: list[bool | None] = []
         self.includes: list[str] = []
-        self.problems: list[Absent] = []
-        self.unsure: list[str] = []
         self.keywords: frozenset[str] = frozenset()
-        self._blind = False  # an included file could not be read: what isn't defined may well be
         self._bytes = self._expanded = 0
         self._pending: list[Token] = []
 
@@ -115,7 +106,7 @@ class Stream:
             if found is None:
                 self._pop()
                 if not any(not f.macro for f in self.frames):
-                    self.problem(frame.file, frame.line, "a { is never closed")
+                    self.notes.problem(Place(frame.file, self._line(frame)), "a { is never closed")
                 continue
             frame.position, kind = found.end(), str(found.lastgroup)
             if kind in _DIRECTIVES:
@@ -124,22 +115,14 @@ class Stream:
                 depth += 1 if found.group() == "{" else -1
             elif kind == "lost":
                 frame.position = found.start()
-                self.problem(frame.file, self._line(frame), "a { before this line is never closed")
+                self.notes.problem(
+                    Place(frame.file, self._line(frame)), "a { before this line is never closed"
+                )
                 return
             elif kind == "open":
                 self._never_closed(frame, found.start(), "string")
             else:
                 self._pass(frame, kind, found)
-
-    def problem(self, file: str, line: int, text: str) -> None:
-        """Note something that Kamailio would not read as it seems to be meant."""
-        if len(self.problems) < _NOTES:
-            self.problems.append(Absent(f"{file}:{line}", Why.MALFORMED, text))
-
-    def doubt(self, file: str, line: int, text: str) -> None:
-        """Note something that this reader can't tell."""
-        if len(self.unsure) < _NOTES:
-            self.unsure.append(f"{file}:{line}: {text}")
 
     def here(self) -> tuple[str, int]:
         """File and line being read."""
@@ -147,20 +130,21 @@ class Stream:
 
     def add_rule(self, kind: str, text: str, file: str, line: int) -> None:
         """Take up a `#!subst`, `#!substdef` or `#!substdefs` (or the command line's --subst…)."""
-        rule = parse_rule(text, self.environ)
+        rule = parse_rule(text, self.definitions.environ)
         if rule is None:
-            self.problem(file, line, f"{kind} {text[:60]!r} is not /pattern/replacement/flags")
+            self.notes.problem(Place(file, line), f"{kind} {text[:60]!r} is not /pattern/replacement/flags")
             return
         if rule.doubt:
-            self.doubt(file, line, f"{kind} {text[:60]!r}: {rule.doubt}")
+            self.notes.doubt(Place(file, line), f"{kind} {text[:60]!r}: {rule.doubt}")
         self.rules.append(rule)
         if kind != "subst":
             value = f'"{rule.plain}"' if kind == "substdefs" else rule.plain
-            self._define("define", rule.name, value, file, line, sure=not rule.doubt)
+            sure = not rule.doubt and None not in self.conditions
+            self.definitions.define("define", rule.name, value, Place(file, line), sure=sure)
 
     def define_module(self, name: str, *, sure: bool) -> None:
         """Loading a module defines MOD_name."""
-        self.defines.setdefault(f"MOD_{name}", Define(None, sure))
+        self.definitions.names.setdefault(f"MOD_{name}", Define(None, sure))
 
     # --- words ----------------------------------------------------------------------------------------------
 
@@ -231,17 +215,18 @@ class Stream:
 
     def _expand(self, frame: Frame, name: str) -> bool:
         """Read the value of a defined name in its place; False if it isn't one."""
-        if name in self.keywords or name not in self.defines:
+        if name in self.keywords or name not in self.definitions.names:
             return False
-        define = self.defines[name]
+        define = self.definitions.names[name]
         self._expanded += 1
         if len(self.frames) > _MACRO_DEPTH + INCLUDE_DEPTH or self._expanded > _EXPANSIONS:
-            self.problem(
-                frame.file, self._line(frame), f"{name} stands for itself, or names are nested too deep"
+            self.notes.problem(
+                Place(frame.file, self._line(frame)),
+                f"{name} stands for itself, or names are nested too deep",
             )
             return False
         if not define.sure:
-            self.doubt(frame.file, self._line(frame), f"the value of {name} is not known")
+            self.notes.doubt(Place(frame.file, self._line(frame)), f"the value of {name} is not known")
         self.frames.append(Frame(define.value or "", frame.file, self._line(frame), macro=True))
         return True
 
@@ -263,7 +248,7 @@ class Stream:
 
     def _never_closed(self, frame: Frame, start: int, what: str) -> None:
         # Kamailio swallows the rest of the file too, and refuses to start
-        self.problem(frame.file, self._line(frame, start), f"this {what} is never closed")
+        self.notes.problem(Place(frame.file, self._line(frame, start)), f"this {what} is never closed")
         frame.position = len(frame.text)
 
     def _pop(self) -> None:
@@ -273,7 +258,9 @@ class Stream:
             end = outer.text.find("\n", outer.position)
             outer.position = len(outer.text) if end < 0 else end
         if not self.frames and self.conditions:
-            self.problem(frame.file, self._line(frame), f"{len(self.conditions)} #!ifdef without #!endif")
+            self.notes.problem(
+                Place(frame.file, self._line(frame)), f"{len(self.conditions)} #!ifdef without #!endif"
+            )
             self.conditions.clear()
 
     def _line(self, frame: Frame, position: int | None = None) -> int:
@@ -328,18 +315,23 @@ class Stream:
         if False in self.conditions:
             holds = False  # inside a branch that is left out nothing is looked up
         elif word == "ifexp":
-            holds = truth(evaluate(rest, self._value_of))
+            version = self.definitions.version
+            if version is not None and version < (5, 7):
+                self.notes.problem(Place(frame.file, line), "#!ifexp is a comment to Kamailio before 5.7")
+            holds = truth(evaluate(rest, self.definitions.value))
             if holds is None:
-                self.doubt(
-                    frame.file, line, f"#!ifexp {rest[:80]} was not evaluated; both branches count as unsure"
+                self.notes.doubt(
+                    Place(frame.file, line),
+                    f"#!ifexp {rest[:80]} was not evaluated; both branches count as unsure",
                 )
         else:
             name = rest.split()[0] if rest else ""
-            known = self._defined(name)
+            known = self.definitions.has(name)
             holds = None if known is None else known == (word == "ifdef")
             if known is None:
-                self.doubt(
-                    frame.file, line, f"whether {name} is defined is not known; both branches count as unsure"
+                self.notes.doubt(
+                    Place(frame.file, line),
+                    f"whether {name} is defined is not known; both branches count as unsure",
                 )
         if len(self.conditions) < 512:
             self.conditions.append(holds)
@@ -350,33 +342,15 @@ class Stream:
         rest = frame.text[frame.position : end].strip(" \t\b\r")
         frame.position = end
         if rest or end == len(frame.text):
-            self.problem(
-                frame.file, line, f"#!{word} counts only when nothing but the end of the line follows"
+            self.notes.problem(
+                Place(frame.file, line), f"#!{word} counts only when nothing but the end of the line follows"
             )
         if not self.conditions:
-            self.problem(frame.file, line, f"#!{word} without #!ifdef")
+            self.notes.problem(Place(frame.file, line), f"#!{word} without #!ifdef")
         elif word == "endif":
             self.conditions.pop()
         elif self.conditions[-1] is not None:
             self.conditions[-1] = not self.conditions[-1]
-
-    def _defined(self, name: str) -> bool | None:
-        found = self.defines.get(name)
-        if found is not None:
-            return True if found.sure else None
-        if self._blind or (self.version is None and name.startswith("KAMAILIO_")):
-            return None
-        return False
-
-    def _value_of(self, name: str) -> str | int | None:
-        known = self._defined(name)
-        if known is None:
-            return None
-        value = self.defines[name].value if known else None
-        if not value:
-            return int(known)
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        return value[1:-1] if quoted else value
 
     def _read_define(self, frame: Frame, word: str, line: int) -> None:
         text, end = frame.text, frame.position
@@ -385,64 +359,15 @@ class Stream:
         end = len(text) if end < 0 else end
         rest = text[frame.position : end].replace("\\\n", "").strip(" \t\b\r")
         frame.position = end
-        name = rest.split()[0] if rest else ""
-        value = rest[len(name) :].strip(" \t\b\r")
-        if "env" in word:
-            self._define_from_environment(word, name, frame.file, line)
-        elif not name.replace("_", "a").isalnum():
-            self.problem(frame.file, line, f"#!{word} without a name")
-        elif word.startswith("defexp"):
-            result = evaluate(value, self._value_of)
-            if result is None:
-                self.doubt(frame.file, line, f"#!{word} {name}: the expression was not evaluated")
-            shown = str(int(result)) if isinstance(result, float) else result
-            shown = f'"{shown}"' if word == "defexps" and shown is not None else shown
-            self._define("define", name, shown, frame.file, line, sure=result is not None)
-        else:
-            self._define(word, name, value or None, frame.file, line)
+        self.definitions.directive(word, rest, Place(frame.file, line), sure=None not in self.conditions)
 
     def _read_rule(self, frame: Frame, word: str, line: int) -> None:
         found = lexer.word_pattern().match(frame.text, _blanks(frame.text, frame.position))
         if found is None or found.lastgroup != "text":
-            self.problem(frame.file, line, f"#!{word} without a string")
+            self.notes.problem(Place(frame.file, line), f"#!{word} without a string")
             return
         frame.position = found.end()
         self.add_rule(word, lexer.unquote(found.group()), frame.file, line)
-
-    def _define(
-        self, word: str, name: str, value: str | None, file: str, line: int, *, sure: bool = True
-    ) -> None:
-        sure, old = sure and None not in self.conditions, self.defines.get(name)
-        if word in ("undef", "undefine", "tryundef", "tryundefine"):
-            if old is None and not word.startswith("try"):
-                self.problem(file, line, f"{name} is undefined but was not defined")
-            if sure:
-                self.defines.pop(name, None)
-            elif old is not None:
-                self.defines[name] = Define(old.value, sure=False)
-            return
-        if old is not None and word.startswith("try"):
-            return
-        if old is not None and old.sure and sure and not word.startswith("redef"):
-            self.problem(file, line, f"{name} is already defined: Kamailio does not start")
-            return
-        self.defines[name] = Define(value, sure and (old is None or old.sure or word.startswith("redef")))
-
-    def _define_from_environment(self, word: str, text: str, file: str, line: int) -> None:
-        name, _, variable = text.partition("=")
-        variable = variable or name
-        if self.environ is None:
-            self.doubt(file, line, f"#!{word} {text}: the environment of Kamailio is not known")
-            self._define("trydef", name, None, file, line, sure=False)
-            return
-        value = self.environ.get(variable)
-        if value is None:
-            if not word.startswith("try"):
-                self.problem(
-                    file, line, f"environment variable {variable} is not set: Kamailio does not start"
-                )
-            return
-        self._define("define", name, f'"{value}"' if word.endswith("s") else value, file, line)
 
     # --- files ----------------------------------------------------------------------------------------------
 
@@ -454,14 +379,17 @@ class Stream:
         name = self._substituted(frame.text[start:end])
         frame.position = end
         if len(name) < 3 or name[0] != '"' or name[-1] != '"':
-            self.problem(
-                frame.file, line, f"{word} wants a name in double quotes, without blanks, got {name[:60]!r}"
+            self.notes.problem(
+                Place(frame.file, line),
+                f"{word} wants a name in double quotes, without blanks, got {name[:60]!r}",
             )
             return
         files = [f for f in self.frames if not f.macro]
         if len(files) > INCLUDE_DEPTH or len(self.includes) >= INCLUDE_FILES or self._bytes > TOTAL_BYTES:
-            self._blind = True
-            self.problem(frame.file, line, f"{word} {name[:60]}: too many or too large files, not read")
+            self.definitions.blind = True
+            self.notes.problem(
+                Place(frame.file, line), f"{word} {name[:60]}: too many or too large files, not read"
+            )
             return
         self._open(frame, word, lexer.unquote(name), line)
 
@@ -481,11 +409,10 @@ class Stream:
                 break
         if failure is None or (word == "import_file" and failure.why is Why.MISSING):
             return
-        self._blind = True
+        self.definitions.blind = True
         text = f"{word} at {frame.file}:{line}"
         detail = f"{text}; {failure.detail}" if failure.detail else text
-        if len(self.problems) < _NOTES:
-            self.problems.append(Absent(failure.source, failure.why, detail))
+        self.notes.absent(Absent(failure.source, failure.why, detail))
 
     def _candidates(self, including: str, name: str) -> Iterator[str]:
         if name.startswith("/"):
@@ -496,22 +423,6 @@ class Stream:
         folder, slash, _ = including.rpartition("/")
         if slash:
             yield f"{folder}/{name}"
-
-
-def _core(version: tuple[int, ...] | None) -> dict[str, str | None]:
-    """Names that Kamailio defines by itself: KAMAILIO_5, KAMAILIO_5_6, … and, from 5.7, KAMAILIO_VERSION."""
-    if version is None or len(version) < 3:
-        return {}
-    major, minor, patch = version[:3]
-    names: dict[str, str | None] = {
-        f"KAMAILIO_{major}": None,
-        f"KAMAILIO_{major}_{minor}": None,
-        f"KAMAILIO_{major}_{minor}_{patch}": None,
-    }
-    if (major, minor) >= (5, 7):
-        names["KAMAILIO_VERSION"] = str(major * 1_000_000 + minor * 1000 + patch)
-        names["OS_NAME"] = '"linux"'
-    return names
 
 
 def _blanks(text: str, position: int, blanks: str = " \t\b\r\n") -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from kamtcp.kamailio import lexer
 from kamtcp.kamailio.config import Config, Listen, ModParam, Module, Setting, Value
+from kamtcp.kamailio.definitions import Place
 from kamtcp.kamailio.lexer import END, MARK, NUMBER, STRING, WORD, Token
 from kamtcp.kamailio.parameters import KEYWORDS, NUMERIC, PROTOCOLS, ROUTES, canonical
 from kamtcp.kamailio.preprocess import Stream
@@ -64,10 +65,10 @@ class _Parser:
             aliases=tuple(self.aliases),
             modules=tuple(self.modules),
             modparams=tuple(self.modparams),
-            defines={name: define.value for name, define in stream.defines.items()},
+            defines={name: define.value for name, define in stream.definitions.names.items()},
             includes=tuple(stream.includes),
-            problems=tuple(stream.problems),
-            unsure=tuple(stream.unsure),
+            problems=tuple(stream.notes.problems),
+            unsure=tuple(stream.notes.unsure),
         )
 
     def statement(self, token: Token) -> None:
@@ -95,6 +96,9 @@ class _Parser:
             name = self.stream.next()
             if name.kind == WORD and self.take("="):
                 self.assign(token, f"{word}.{name.text}")
+
+    def problem(self, token: Token, text: str) -> None:
+        self.stream.notes.problem(Place(token.file, token.line), text)
 
     # --- small steps ----------------------------------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class _Parser:
         name = self.stream.next()
         if name.kind != STRING:
             self.stream.back(name)
-            self.stream.problem(token.file, token.line, f"{token.text} without a string")
+            self.problem(token, f"{token.text} without a string")
             return
         sure = token.sure and name.sure
         module = module_name(name.text)
@@ -169,7 +173,7 @@ class _Parser:
         if self.take(","):
             name = self.stream.next()
         if name is None or not self.take(","):
-            self.stream.problem(token.file, token.line, f"{token.text} wants module, name and value")
+            self.problem(token, f"{token.text} wants module, name and value")
             return
         value, sure = self.value(token, name.text)
         if value is None:
@@ -180,18 +184,16 @@ class _Parser:
 
     def assign(self, token: Token, name: str) -> None:
         if self.at_statement():
-            self.stream.problem(token.file, token.line, f"{name} without a value")
+            self.problem(token, f"{name} without a value")
             return
         value, sure = self.value(token, name)
         if value is None:
-            self.stream.problem(token.file, token.line, f"{name} without a value")
+            self.problem(token, f"{name} without a value")
             return
         if name in NUMERIC and isinstance(value, str):
-            self.stream.problem(token.file, token.line, f"{name} wants a number, got {value[:60]!r}")
+            self.problem(token, f"{name} wants a number, got {value[:60]!r}")
         if name == "shm_mem_size" and self.modparams:
-            self.stream.problem(
-                token.file, token.line, "shm_mem_size after a modparam: Kamailio does not start"
-            )
+            self.problem(token, "shm_mem_size after a modparam: Kamailio does not start")
         if name == "socket_workers":
             self.socket_workers = value if isinstance(value, int) else 0
         self.assignments.append(Setting(name, value, token.file, token.line, sure and token.sure))
@@ -215,9 +217,8 @@ class _Parser:
         if number is None:
             return text, sure
         if number.wrapped:
-            self.stream.problem(
-                token.file,
-                token.line,
+            self.problem(
+                token,
                 f"{name}: {text[:40]} does not fit 32 bits; Kamailio takes {number.value}",
             )
         return (-number.value if text[0] == "-" else number.value), sure
@@ -229,7 +230,7 @@ class _Parser:
         while len(found) < 100 and self.another(found=bool(found)):
             found.append(self.joined(_CLOSING))
         if not found:
-            self.stream.problem(token.file, token.line, "listen without an address")
+            self.problem(token, "listen without an address")
             return
         more = self.options()
         for text, sure in found:
@@ -279,13 +280,11 @@ class _Parser:
                 more[name.text.lower()], word_sure = self.joined(_CLOSING)
                 sure = sure and word_sure and name.sure
         if "bind" not in more:
-            self.stream.problem(token.file, token.line, "socket without bind")
+            self.problem(token, "socket without bind")
             return
         workers = lexer.number(more.get("workers", "0"))
         if workers is None:
-            self.stream.problem(
-                token.file, token.line, f"workers of a socket: {more['workers'][:60]!r} is no number"
-            )
+            self.problem(token, f"workers of a socket: {more['workers'][:60]!r} is no number")
         self.add_listen(token, more["bind"], more, workers.value if workers else 0, sure=sure)
 
     def add_listen(
@@ -293,9 +292,7 @@ class _Parser:
     ) -> None:
         place = _place(text)
         if place is None:
-            self.stream.problem(
-                token.file, token.line, f"address {text[:60]!r} is not [protocol:]address[:port]"
-            )
+            self.problem(token, f"address {text[:60]!r} is not [protocol:]address[:port]")
             return
         protocol, addresses, port, port_end = place
         self.listens.append(
