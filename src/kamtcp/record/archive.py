@@ -108,7 +108,7 @@ class Recording(Struct, frozen=True):
 
 class _Index(Struct, frozen=True, array_like=True):
     header: Header
-    keys: list[Key]
+    keys: list[list[object]]  # msgspec does not tell str from bytes in a union; `_key` does
     lengths: bytes  # u64 each
     samples: list[bytes]  # pairs of u32
 
@@ -182,7 +182,7 @@ def _pack(recording: Recording) -> tuple[bytes, bytes, bytes]:
                 pairs.append(answers.setdefault(packed, len(answers)))
             samples.append(_little(pairs).tobytes())
         lengths = struct.pack(f"<{len(answers)}Q", *map(len, answers))
-        index = msgspec.msgpack.encode(_Index(recording.header, list(keys), lengths, samples))
+        index = msgspec.msgpack.encode(_Index(recording.header, [list(key) for key in keys], lengths, samples))
     except (TypeError, OverflowError, ValueError) as error:
         raise RecordingError(f"can't be stored in a recording: {error}") from None
     size = 8 + len(index) + sum(map(len, answers))
@@ -388,9 +388,7 @@ def _decoded(payload: bytes) -> Recording:
         raise RecordingError("damaged: its answers are not as long as its index says")
     if sum(map(len, index.samples)) > 8 * PAIR_LIMIT:
         raise RecordingError(f"holds more than {PAIR_LIMIT} answers")
-    for key in index.keys:
-        if len(key) < 2 or not isinstance(key[0], str) or not isinstance(key[1], str):
-            raise RecordingError(f"damaged: {key!r:.80} is no key")
+    keys = list(map(_key, index.keys))
     known: dict[tuple[object, int], Answer] = {}
     samples: list[dict[Key, Answer]] = []
     for packed in index.samples:
@@ -399,15 +397,22 @@ def _decoded(payload: bytes) -> Recording:
         _little(pairs)
         sample: dict[Key, Answer] = {}
         for key_number, number in zip(pairs[::2], pairs[1::2], strict=True):
-            if key_number >= len(index.keys) or number >= len(lengths):
+            if key_number >= len(keys) or number >= len(lengths):
                 raise RecordingError("damaged: a sample points outside the index")
-            key = index.keys[key_number]
+            key = keys[key_number]
             kind = _RESULTS.get(str(key[1]), bytes)
             if (kind, number) not in known:
                 known[kind, number] = _decode(view[ends[number] : ends[number + 1]], kind)
             sample[key] = known[kind, number]
         samples.append(sample)
     return Recording(index.header, samples)
+
+
+def _key(parts: list[object]) -> Key:
+    key = tuple(part for part in parts if type(part) is str or type(part) is int or type(part) is bytes)
+    if len(key) != len(parts) or len(key) < 2 or not isinstance(key[0], str) or not isinstance(key[1], str):
+        raise RecordingError("damaged: one of its keys is none")
+    return key
 
 
 def _decode(packed: memoryview, kind: object) -> Answer:
