@@ -36,7 +36,7 @@ def chain(s: Situation) -> tuple[Timer, ...]:
     return (
         *_of_target(s),
         _lifetime(s, "tcp_connection_lifetime", "tcp-lifetime", "idle plain TCP and WS"),
-        _lifetime(s, "tls.connection_timeout", "tls-lifetime", "idle TLS and WSS"),
+        _tls_lifetime(s),
         _websocket_ping(s),
         _keepalive(s),
         *_message_timeouts(s),
@@ -72,6 +72,13 @@ def _lifetime(s: Situation, parameter: str, name: str, what: str) -> Timer:
     return Timer(
         name, what, seconds, "Kamailio closes it", f"{parameter}={value} ({found.where})", found.origin
     )
+
+
+def _tls_lifetime(s: Situation) -> Timer:
+    enabled, what = s.number("enable_tls"), "idle TLS and WSS"
+    if enabled == 0:
+        return Timer("tls-lifetime", what, None, "", "TLS is off", Origin.READ)
+    return _lifetime(s, "tls.connection_timeout", "tls-lifetime", what)
 
 
 def _websocket_ping(s: Situation) -> Timer:

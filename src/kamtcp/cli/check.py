@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kamtcp.cli import source, target
+from kamtcp.cli import highest, source, target
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.judge import verdicts
 from kamtcp.diagnose.codes import Severity
@@ -37,6 +37,8 @@ def run(options: argparse.Namespace) -> Exit | int:
     host = places[-1]
     only = options.instance if options.instance and options.instance.isdigit() else ""
     snapshot = take(host, only=only)
+    if options.recording is None:
+        highest.keep(host, snapshot)
     if options.save_target:
         _save_target(options)
     rows = verdicts(snapshot, host, options, _prices(places, only))
@@ -74,7 +76,7 @@ def _print(rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace) -
     for number, (verdict, where) in enumerate(rows):
         if number:
             sys.stdout.write("\n" + "=" * where_to.width + "\n\n")
-        seen = target.highest_seen(verdict.situation.instance)
+        seen = verdict.situation.target.connections or 0
         hint = "" if options.recording else f"kamtcp check --connections {max(seen, 1000)} --save-target"
         sys.stdout.write(text(verdict, where, where_to, save_hint=hint))
 

@@ -36,7 +36,7 @@ def _finding(finding: Finding, screen: Screen) -> list[str]:
 
 
 def _cure(label: str, cure: Cure, screen: Screen) -> list[str]:
-    text = cure.text if cure.possible else f"none: {cure.text}"
+    text = cure.text if cure.possible or cure.text.startswith("not possible") else f"none: {cure.text}"
     deeper = _INDENT + " " * len(label)
     out = wrapped(text, screen.width, deeper, _INDENT + label)
     if cure.line:

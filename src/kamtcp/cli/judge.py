@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from kamtcp.cli import highest
 from kamtcp.cli import target as targets
 from kamtcp.diagnose.verdict import Verdict, judge
 from kamtcp.errors import UsageError
 from kamtcp.host.door import Host
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
-from kamtcp.model.target import Target
 
 
 def verdicts(
@@ -32,7 +32,7 @@ def verdicts(
         return ((judge(snapshot, None, target), where),)
     rows = []
     for instance in chosen:
-        target, where = targets.of_instance(stated, found, instance.name)
+        target, where = targets.of_instance(stated, found, instance.name, highest.of(host, instance))
         own = (prices or {}).get(str(instance.attendant))
         rows.append((judge(snapshot, instance, target, own), where))
     return tuple(rows)
@@ -50,8 +50,3 @@ def choose(instances: tuple[Instance, ...], wanted: str | None) -> tuple[Instanc
         names = ", ".join(f"{each.name} (pid {each.attendant})" for each in instances) or "none is running"
         raise UsageError(f"--instance {wanted}: no such Kamailio; found: {names}")
     return chosen
-
-
-def needs_target(target: Target) -> bool:
-    """Whether a verdict says "no target"."""
-    return not target.stated

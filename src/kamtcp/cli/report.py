@@ -56,9 +56,9 @@ def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> l
     if s.instance is not None:
         lines += wrapped(f"Counted for {_mix(verdict)}.", screen.width, "  ", "")
     if not where:
-        opened = s.opened if s.instance is not None else 0
-        seen = "" if isinstance(opened, Absent) else f" Highest use seen: {opened:,} connections."
-        lines += wrapped(f"No target.{seen}", screen.width, "  ", "")
+        seen = s.target.connections or 0
+        judged = f" Judged by the highest use seen, {seen:,} connections." if seen else ""
+        lines += wrapped(f"No target.{judged}", screen.width, "  ", "")
         if save_hint:
             lines += wrapped(f"To keep one: {save_hint}", screen.width, "  ", "")
         return lines
@@ -132,7 +132,13 @@ def _part(
     heading = f" {title}"
     lines = [screen.style(heading + right.rjust(screen.width - len(heading)), "bold")]
     for ceiling in finite:
-        lines += _ceiling(ceiling, screen)
+        if isinstance(ceiling.at, int):
+            lines += _ceiling(ceiling, screen)
+    partly = [ceiling for ceiling in finite if not isinstance(ceiling.at, int)]
+    if partly:
+        lines += ["   met by some connections only, not by this mix:"]
+        for ceiling in partly:
+            lines += _ceiling(ceiling, screen)
     if free:
         lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
                          screen.width, "   ", "   ")  # fmt: skip

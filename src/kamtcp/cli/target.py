@@ -11,7 +11,6 @@ import msgspec
 
 from kamtcp.errors import NotRecorded, UsageError
 from kamtcp.host.door import Host
-from kamtcp.model.instance import Instance
 from kamtcp.model.target import Target
 
 TARGET_FILE = "/etc/kamtcp/target.toml"
@@ -129,22 +128,17 @@ def parse_file(data: bytes) -> TargetFile:
         raise UsageError(f"{TARGET_FILE}: {error} (fields are those of `kamtcp check --help`)") from None
 
 
-def of_instance(stated: Target | None, found: TargetFile | None, name: str) -> tuple[Target, str]:
-    """The target of one instance, and where it comes from."""
+def of_instance(
+    stated: Target | None, found: TargetFile | None, name: str, highest: int = 0
+) -> tuple[Target, str]:
+    """The target of one instance, and where it comes from: "" stands for the highest use seen, no target."""
     if stated is not None:
         return stated, "options"
     if found is not None:
         target = found.instance.get(name, found.default)
         if target.stated:
             return target, TARGET_FILE
-    return Target(), ""
-
-
-def highest_seen(instance: Instance | None) -> int:
-    """The highest use that can be told: what is open now, and what shared memory's high-water mark stands for."""
-    if instance is None or not isinstance(instance.opened, int):
-        return 0
-    return instance.opened
+    return Target(connections=highest or None), ""
 
 
 def as_toml(target: Target, name: str) -> str:

@@ -25,7 +25,7 @@ def samples(recording: Recording) -> tuple[Recorded, ...]:
 
 
 def _shown(part: str | int | bytes) -> str:
-    return repr(part) if isinstance(part, bytes) else str(part)
+    return repr(part) if isinstance(part, bytes) else f"{part}"
 
 
 class Recorded:

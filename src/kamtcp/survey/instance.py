@@ -14,7 +14,7 @@ from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, read_config
 from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Instance, Process, Role
+from kamtcp.model.instance import Instance, Parameter, Process, Role
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
 from kamtcp.observe import unix_diag
@@ -72,6 +72,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     listeners = _listeners(host, own, namespace)
     opened, opened_origin = _opened(info, namespace, listeners)
     modules = answers.modules(rpc, config)
+    own_parameters = parameters.collect(rpc, line, config, version)
     log, log_source = evidence.log(host, inside, pid)
     return Instance(
         name="kamailio",
@@ -95,13 +96,13 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         write_queued_bytes=info if isinstance(info, Absent) else info.write_queued_bytes,
         uptime_seconds=evidence.uptime(host, family),
         shared_memory=answers.shared_memory(rpc),
-        parameters=parameters.collect(rpc, line, config, version),
+        parameters=own_parameters,
         statistics=answers.statistics(rpc),
         listeners=listeners,
         tls_ports=answers.tls_ports(rpc, config),
         handoff_sndbufs=_handoff_sndbufs(host, inside, own),
         openssl=evidence.openssl(host, pid),
-        clients_per_source=Absent("peer addresses", Why.NOT_ASKED, "counted only where a cap is in force"),
+        clients_per_source=_clients_per_source(inside, own_parameters, listeners),
         unit=evidence.unit(host, pid),
         cgroup=evidence.cgroups(host, pid),
         log=log,
@@ -218,6 +219,24 @@ def _opened(
     return Absent(
         "core.tcp_info", info.why, "and the kernel's count holds other programs' connections"
     ), Origin.READ
+
+
+def _clients_per_source(
+    inside: Host, found: dict[str, Parameter], listeners: tuple[ListenQueue, ...] | Absent
+) -> int | Absent:
+    """Connections of the busiest peer address. A full census, so only where a cap per source is in force."""
+    cap = found["tcp_accept_iplimit"].value
+    if not isinstance(cap, int) or cap <= 0:
+        return Absent("peer addresses", Why.NOT_ASKED, "counted only where a cap per source is in force")
+    if isinstance(listeners, Absent):
+        return listeners
+    from kamtcp.observe import census
+
+    sockets = attempt("inet_diag", lambda: census.collect(inside))
+    if isinstance(sockets, Absent):
+        return sockets
+    peers = sockets.peers(sockets.inbound({each.port for each in listeners}), keep=1)
+    return peers.top[0][1] if peers.top else 0
 
 
 def _handoff_sndbufs(host: Host, inside: Host, own: tuple[Process, ...]) -> tuple[int, ...] | Absent:
