@@ -69,13 +69,22 @@ def tcp_main_descriptors(s: Situation) -> Ceiling:
 
 
 def _other_descriptors(s: Situation) -> Figure | Absent:
-    """Descriptors of tcp main that are not connections: listeners, sockets to its children, logs."""
+    """Descriptors of tcp main that are not connections: listeners, sockets to its children, logs.
+
+    What its low descriptors lead to tells it even while connections come and go. All descriptors less the open
+    connections tells it too, but the two are read at two moments; that is believed only where it says much
+    more, as with descriptors inherited from whatever started Kamailio.
+    """
     main = s.tcp_main
     if isinstance(main, Absent):
         return main
-    opened = s.opened
+    low, opened = s.require().other_descriptors, s.opened
     if isinstance(main.descriptors, int) and isinstance(opened, int):
-        return Figure(max(0, main.descriptors - opened), "other descriptors", Origin.READ)
+        difference = max(0, main.descriptors - opened)
+        if isinstance(low, Absent) or difference > low + max(64, opened // 20):
+            return Figure(difference, "other descriptors", Origin.READ)
+    if isinstance(low, int):
+        return Figure(low, "other descriptors", Origin.READ)
     if isinstance(main.descriptors, int) and main.descriptors < _usual_base(s):
         return Figure(main.descriptors, "descriptors open now, connections not told apart", Origin.READ)
     # P socketpairs, one more for each worker, listeners, log, epoll, pipes: reference set-up, P = 16: 30

@@ -121,7 +121,9 @@ class Instance(Struct, frozen=True):
         websocket: ws_current_connections (WS and WSS together).
         parameters: tcp, tls, websocket and memory parameters in force, by configuration name.
         process_count: P, processes in core.psx, else counted in /proc.
-        listeners: listening sockets of tcp main. tls_ports: those of them that speak TLS.
+        listeners: listening sockets of tcp main.
+        other_descriptors: of tcp main's descriptors with low numbers, those that are no connection.
+        tls_ports: those of them that speak TLS.
         handoff_sndbufs: send buffer of each socketpair from tcp main to a worker, in bytes.
         openssl: major version of the mapped libssl, 0 when none is mapped.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
@@ -151,6 +153,7 @@ class Instance(Struct, frozen=True):
     parameters: dict[str, Parameter]
     statistics: Counters | Absent
     listeners: tuple[ListenQueue, ...] | Absent
+    other_descriptors: int | Absent
     tls_ports: tuple[int, ...] | Absent
     handoff_sndbufs: tuple[int, ...] | Absent
     openssl: int | Absent

@@ -25,7 +25,7 @@ def samples(recording: Recording) -> tuple[Recorded, ...]:
 
 
 def _shown(part: str | int | bytes) -> str:
-    return repr(part) if isinstance(part, bytes) else f"{part}"
+    return part if isinstance(part, str) else repr(part)
 
 
 class Recorded:

@@ -14,14 +14,14 @@ from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, read_config
 from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Instance, Parameter, Process, Role
+from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
-from kamtcp.observe import unix_diag
 from kamtcp.observe.attempt import absent_of, attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
 from kamtcp.survey.find import Family
+from kamtcp.survey.main_table import MainTable
 
 
 class View(Struct, frozen=True):
@@ -69,7 +69,8 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     info = rpc.fact(levels.tcp_info, "core.tcp_info")
     described = rpc.fact(identity.processes, "core.psx")
     own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
-    listeners = _listeners(host, own, namespace)
+    table = MainTable(host, inside, own, namespace)
+    listeners = table.listeners()
     opened, opened_origin = _opened(info, namespace, listeners)
     modules = answers.modules(rpc, config)
     own_parameters = parameters.collect(rpc, line, config, version)
@@ -99,8 +100,9 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         parameters=own_parameters,
         statistics=answers.statistics(rpc),
         listeners=listeners,
+        other_descriptors=table.other_descriptors(),
         tls_ports=answers.tls_ports(rpc, config),
-        handoff_sndbufs=_handoff_sndbufs(host, inside, own),
+        handoff_sndbufs=table.handoff_sndbufs(),
         openssl=evidence.openssl(host, pid),
         clients_per_source=_clients_per_source(inside, own_parameters, listeners),
         unit=evidence.unit(host, pid),
@@ -180,27 +182,6 @@ def _inodes(namespace: Namespace) -> tuple[int, ...]:
     )
 
 
-def _listeners(
-    host: Host, own: tuple[Process, ...], namespace: Namespace
-) -> tuple[ListenQueue, ...] | Absent:
-    """Listening TCP sockets that tcp main holds."""
-    if isinstance(namespace.listeners, Absent):
-        return namespace.listeners
-    mains = [each for each in own if each.role is Role.TCP_MAIN]
-    if not mains:
-        return Absent("listeners of tcp main", Why.NOT_VISIBLE, "no process of this role could be told")
-    held = processes.socket_inodes(host, mains[0].pid, _base_descriptors(own))
-    if not held:
-        return Absent(f"/proc/{mains[0].pid}/fd", Why.DENIED, "its sockets can't be told")
-    inodes = set(held.values())
-    return tuple(each for each in namespace.listeners if each.inode in inodes)
-
-
-def _base_descriptors(own: tuple[Process, ...]) -> int:
-    """Numbers below which everything lies that tcp main opened before the first connection."""
-    return 5 * len(own) + 64
-
-
 def _opened(
     info: levels.TcpInfo | Absent, namespace: Namespace, listeners: tuple[ListenQueue, ...] | Absent
 ) -> tuple[int | Absent, Origin]:
@@ -237,26 +218,3 @@ def _clients_per_source(
         return sockets
     peers = sockets.peers(sockets.inbound({each.port for each in listeners}), keep=1)
     return peers.top[0][1] if peers.top else 0
-
-
-def _handoff_sndbufs(host: Host, inside: Host, own: tuple[Process, ...]) -> tuple[int, ...] | Absent:
-    """Send buffers of tcp main's UNIX stream sockets: how much each worker's queue takes was fixed when it started."""
-    mains = [each for each in own if each.role is Role.TCP_MAIN]
-    workers = sum(1 for each in own if each.role is Role.TCP_WORKER)
-    if not mains or not workers:
-        return Absent("sockets to the workers", Why.NOT_VISIBLE, "tcp main or its workers could not be told")
-    held = set(processes.socket_inodes(host, mains[0].pid, _base_descriptors(own)).values())
-    found = attempt("unix_diag", lambda: unix_diag.collect(inside))
-    if isinstance(found, Absent):
-        return found
-    sizes = [
-        each.sndbuf
-        for each in found
-        if each.inode in held
-        and each.type == unix_diag.Type.STREAM
-        and each.peer
-        and isinstance(each.sndbuf, int)
-    ]
-    return (
-        tuple(sizes) if sizes else Absent("unix_diag", Why.MISSING, "no socket of tcp main shows its buffer")
-    )

@@ -16,6 +16,7 @@ from kamtcp.observe import descriptors, limits
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import ProcessStat, ProcessStatus, parse_status
 from kamtcp.survey.find import Family
+from kamtcp.survey.main_table import low_descriptors
 
 #: listing more descriptors than this costs milliseconds and kernel memory for each; the count is free
 MOST_LISTED = 2000
@@ -133,25 +134,8 @@ def _main_by_listener(host: Host, found: list[Process], inodes: set[int]) -> lis
 
 
 def _holds(host: Host, pid: int, inodes: set[int]) -> bool:
-    return any(inode in inodes for inode in socket_inodes(host, pid, 64).values())
-
-
-def socket_inodes(host: Host, pid: int, below: int) -> dict[int, int]:
-    """Sockets among the descriptors with numbers below `below`: number to inode."""
-    found: dict[int, int] = {}
-    for number in range(below):
-        target = _target(host, pid, number)
-        if isinstance(target, Absent):
-            if target.why is Why.DENIED:
-                break
-            continue
-        if target.kind is descriptors.Kind.SOCKET:
-            found[number] = target.inode
-    return found
-
-
-def _target(host: Host, pid: int, number: int) -> descriptors.Descriptor | Absent:
-    return attempt(f"/proc/{pid}/fd/{number}", lambda: descriptors.target(host, pid, number))
+    low = low_descriptors(host, pid, 64)
+    return not isinstance(low, Absent) and any(each.inode in inodes for each in low.values())
 
 
 def _with_role(process: Process, role: Role) -> Process:

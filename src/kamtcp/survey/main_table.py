@@ -1,0 +1,116 @@
+"""The low end of tcp main's descriptor table: everything it opened before the first connection.
+
+Descriptors are handed out lowest first, so listeners, sockets to its children, log and epoll have the low
+numbers and connections the rest. Looking at the low end only keeps the cost the same at any number of
+connections, and it tells what is no connection even while connections come and go.
+"""
+
+from __future__ import annotations
+
+from kamtcp.host.door import Host
+from kamtcp.model.absent import Absent, Why
+from kamtcp.model.instance import Process, Role
+from kamtcp.model.machine import ListenQueue, Namespace
+from kamtcp.observe import descriptors, unix_diag
+from kamtcp.observe.attempt import attempt
+
+
+class MainTable:
+    """Low descriptors of tcp main, looked at once.
+
+    Args:
+        host: where /proc is read.
+        inside: the machine as the instance sees it.
+        own: processes of the instance.
+        namespace: its network namespace.
+    """
+
+    def __init__(self, host: Host, inside: Host, own: tuple[Process, ...], namespace: Namespace) -> None:
+        mains = [each for each in own if each.role is Role.TCP_MAIN]
+        self.workers = sum(1 for each in own if each.role is Role.TCP_WORKER)
+        self.namespace = namespace
+        self.pid = mains[0].pid if mains else 0
+        self.low: dict[int, descriptors.Descriptor] | Absent = (
+            low_descriptors(host, self.pid, 5 * len(own) + 64)
+            if mains
+            else Absent("tcp main", Why.NOT_VISIBLE, "no process of this role could be told")
+        )
+        found = attempt("unix_diag", lambda: unix_diag.collect(inside))
+        self.unix = found if isinstance(found, Absent) else {each.inode: each for each in found}
+        self.datagram = _datagram_inodes(host, self.pid) if mains else frozenset()
+
+    @property
+    def inodes(self) -> frozenset[int]:
+        """Inodes of the sockets among them."""
+        if isinstance(self.low, Absent):
+            return frozenset()
+        return frozenset(each.inode for each in self.low.values() if each.kind is descriptors.Kind.SOCKET)
+
+    def listeners(self) -> tuple[ListenQueue, ...] | Absent:
+        """Listening TCP sockets that tcp main holds."""
+        if isinstance(self.namespace.listeners, Absent):
+            return self.namespace.listeners
+        if isinstance(self.low, Absent):
+            return self.low
+        return tuple(each for each in self.namespace.listeners if each.inode in self.inodes)
+
+    def other_descriptors(self) -> int | Absent:
+        """How many of them are no connection: files, pipes, epoll, UNIX and UDP sockets, listeners."""
+        if isinstance(self.low, Absent):
+            return self.low
+        if isinstance(self.unix, Absent):
+            return self.unix
+        listening = self.namespace.listeners
+        if isinstance(listening, Absent):
+            return listening
+        known = {each.inode for each in listening} | self.unix.keys() | self.datagram
+        return sum(
+            1 for each in self.low.values() if each.kind is not descriptors.Kind.SOCKET or each.inode in known
+        )
+
+    def handoff_sndbufs(self) -> tuple[int, ...] | Absent:
+        """Send buffers of its UNIX stream pairs: how much each worker's queue takes was fixed when it started."""
+        if isinstance(self.low, Absent):
+            return self.low
+        if isinstance(self.unix, Absent):
+            return self.unix
+        held = (self.unix[inode] for inode in self.inodes if inode in self.unix)
+        sizes = [
+            each.sndbuf
+            for each in held
+            if each.type == unix_diag.Type.STREAM and each.peer and isinstance(each.sndbuf, int)
+        ]
+        if not sizes or not self.workers:
+            return Absent("unix_diag", Why.MISSING, "no socket of tcp main to a worker shows its buffer")
+        return tuple(sorted(sizes))
+
+
+def low_descriptors(host: Host, pid: int, below: int) -> dict[int, descriptors.Descriptor] | Absent:
+    """What the descriptors with numbers below `below` lead to."""
+    found: dict[int, descriptors.Descriptor] = {}
+    for number in range(below):
+        target = _target(host, pid, number)
+        if not isinstance(target, Absent):
+            found[number] = target
+        elif target.why is not Why.MISSING:
+            return target
+    return found or Absent(f"/proc/{pid}/fd", Why.DENIED, "its descriptors can't be told")
+
+
+def _target(host: Host, pid: int, number: int) -> descriptors.Descriptor | Absent:
+    return attempt(f"/proc/{pid}/fd/{number}", lambda: descriptors.target(host, pid, number))
+
+
+def _datagram_inodes(host: Host, pid: int) -> frozenset[int]:
+    """Inodes of UDP sockets in the namespace of `pid`; column 10 of /proc/PID/net/udp and udp6."""
+    found = set()
+    for name in ("udp", "udp6"):
+        source = f"/proc/{pid}/net/{name}"
+        data = attempt(source, lambda source=source: host.read(source))  # type: ignore[misc]
+        if isinstance(data, Absent):
+            continue
+        for line in data.splitlines()[1:]:
+            columns = line.split()
+            if len(columns) > 9 and columns[9].isdigit():
+                found.add(int(columns[9]))
+    return frozenset(found)
