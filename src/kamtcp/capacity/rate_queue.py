@@ -85,7 +85,7 @@ def hand_off(s: Situation) -> Ceiling:
         limit = len(workers) * machine.handoff_messages
     else:
         buffer = Figure(min(sndbufs), "send buffer of the socket to a worker", Origin.READ)
-        limit = len(workers) * round(machine.handoff_messages * buffer.value / machine.handoff_sndbuf)
+        limit = len(workers) * round(machine.handoff_messages * buffer.value / max(1, machine.handoff_sndbuf))
     working = f"{len(workers)} workers x {buffer.value:.0f} ({buffer.what}) / {each.value:.0f} ({each.what})"
     inputs: tuple[Figure, ...] = (buffer, each)
     main = s.tcp_main

@@ -2,6 +2,7 @@
 
 run.py            finds the command's module, turns errors into one line and exit 2
 exits.py          exit codes
+out.py            stdout and stderr: closed, full or left by their reader
 source.py         where to look: this host or --from a recording
 target.py         the target: options, target file, highest use seen; save_target.py writes it
 judge.py          snapshot and targets -> verdicts

@@ -104,12 +104,7 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
-    missed = [
-        each
-        for each in verdict.ladder.all
-        if each.met is False and each.effect in (Effect.STOPS, Effect.SLOWS)
-    ]
-    if missed:
+    if verdict.target_met is False:
         verdict_text = "NOT MET"
     elif verdict.blind:
         verdict_text = "met by all that could be seen, but not all could"
@@ -179,7 +174,7 @@ def _unseen(verdict: Verdict, screen: Screen) -> list[str]:
         lines.append(screen.style(" not seen", "bold"))
     names = {each.name for each in verdict.blind}
     for ceiling in verdict.ladder.unseen:
-        blind = " — could lie below" if ceiling.name in names else ""
+        blind = "; could lie below" if ceiling.name in names else ""
         lines += wrapped(f"{ceiling.title}: {ceiling.limit}{blind}", screen.width, "     ", "   ")
     said = {str(ceiling.limit) for ceiling in verdict.ladder.unseen}
     for absent in verdict.unseen:

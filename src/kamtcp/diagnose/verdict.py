@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import RANK, Severity
@@ -37,6 +37,14 @@ class Verdict(Struct, frozen=True):
         """The ceiling that stops new connections first."""
         found = stops(self.ladder)
         return found[0] if found else None
+
+    @property
+    def target_met(self) -> bool | None:
+        """Whether nothing stops or slows what is wanted; None where something unseen could."""
+        effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.met is False and each.effect in effects for each in self.ladder.all):
+            return False
+        return None if self.blind else True
 
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
         """Findings that are at least so bad."""

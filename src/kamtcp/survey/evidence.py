@@ -33,8 +33,8 @@ def openssl(host: Host, pid: int) -> int | Absent:
     _, found, rest = data.partition(b"libssl.so.")
     if not found:
         return 0
-    digits = rest.split(b"\n", 1)[0].split(b".", 1)[0].split()[0]
-    return int(digits) if digits.isdigit() else Absent(source, Why.MALFORMED, "libssl without a version")
+    digits = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+    return int(digits) if 0 < len(digits) < 6 else Absent(source, Why.MALFORMED, "libssl without a version")
 
 
 def started(host: Host, family: Family) -> float | Absent:

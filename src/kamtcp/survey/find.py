@@ -37,7 +37,7 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
             stat = _stat(host, int(name))
             if not isinstance(stat, Absent):
                 table[stat.pid] = stat
-    wanted = {int(only)} if only.isdigit() else set()
+    wanted = {int(only)} if only.isdecimal() and len(only) < 12 else set()
     kin = {pid for pid, stat in table.items() if stat.comm == COMM and stat.state not in "ZX"}
     for root in wanted & table.keys():
         kin |= {pid for pid in table if root in _ancestry(pid, table)}

@@ -1,0 +1,57 @@
+"""Writing to the operator: what is said must arrive, or be owned up to, and a reader may leave early."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kamtcp.errors import UsageError
+
+
+def say(text: str) -> None:
+    """Write to stdout, all of it; characters that its encoding doesn't know are escaped.
+
+    Raises:
+        OSError: it can't be written (full disk). UsageError: stdout is closed.
+    """
+    if sys.stdout is None:
+        raise UsageError("standard output is closed; nothing can be shown")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _nobody_listens()
+
+
+def complain(text: str) -> None:
+    """One line on stderr, if anybody can read it."""
+    line = " ".join(text.split())
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+    except OSError:
+        return
+
+
+def finish() -> None:
+    """Send what others (argparse's help) left in the buffer.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _nobody_listens()
+
+
+def _nobody_listens() -> None:
+    """The reader of our output went away (head, less): nothing is wrong, and nothing more can be said."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
