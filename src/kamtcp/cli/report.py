@@ -25,6 +25,7 @@ def text(verdict: Verdict, where: str, screen: Screen, *, save_hint: str = "") -
     lines = [*_identity(verdict, screen), "", *_sentence(verdict, where, screen, save_hint), ""]
     lines += _part(verdict, verdict.ladder.held, "held connections", screen, goal=verdict.situation.goal_held)
     lines += _part(verdict, verdict.ladder.rates, "new connections", screen, goal=verdict.situation.goal_rate)
+    lines += _defaults(verdict, screen)
     lines += timers_text.lines(verdict, screen)
     lines += findings_text.lines(verdict, screen)
     lines += _unseen(verdict, screen)
@@ -142,6 +143,18 @@ def _part(
     if free:
         lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
                          screen.width, "   ", "   ")  # fmt: skip
+    return [*lines, ""]
+
+
+def _defaults(verdict: Verdict, screen: Screen) -> list[str]:
+    if not verdict.ladder.defaults:
+        return []
+    lines = [screen.style(" a Kamailio with the defaults of Debian's package would add", "bold")]
+    for ceiling in verdict.ladder.defaults:
+        if isinstance(ceiling.limit, int):
+            lines += _ceiling(ceiling, screen)
+        else:
+            lines += wrapped(f"{ceiling.title}: {ceiling.working}", screen.width, "     ", "   ")
     return [*lines, ""]
 
 
