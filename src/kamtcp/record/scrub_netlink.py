@@ -13,7 +13,8 @@ from hashlib import blake2b
 from kamtcp.record.addresses import AddressMap, network
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
-_SOCK_DIAG_BY_FAMILY = 20
+# TCPDIAG_GETSOCK, the older request for both families at once, and SOCK_DIAG_BY_FAMILY: the same messages
+_SOCK_DIAG_TYPES = frozenset((18, 20))
 _INET, _INET6 = 2, 10
 _ID = 16 + 4  # sockid inside a message: behind nlmsghdr and four bytes of inet_diag_msg
 _SOURCE, _DESTINATION = _ID + 4, _ID + 20
@@ -72,7 +73,7 @@ class Netlink:
                 continue
             if protocol == NETLINK_ROUTE:
                 self._route(out, offset, length, kind)
-            elif kind != _SOCK_DIAG_BY_FAMILY:
+            elif kind not in _SOCK_DIAG_TYPES:
                 raise CannotScrub(f"sock_diag message of type {kind}")
             elif data[offset + 16 : offset + 17] in (b"\x02", b"\x0a"):
                 if length < _ATTRIBUTES:
