@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def main() -> int:
     os.chdir(HERE)
     os.makedirs(OUT, exist_ok=True)
+    os.environ["KAMTCP_STATE"] = os.path.abspath(f"{OUT}/state")  # this run is no history of the machine
     title("1. This machine, as it is now")
     check("this-machine")
     why_not = missing()

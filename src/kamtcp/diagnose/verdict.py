@@ -97,7 +97,6 @@ def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tu
             instance.cgroup,
         )
         found.extend(fact for fact in facts if isinstance(fact, Absent))
-        found.extend(instance.rpc_tried if isinstance(instance.rpc, Absent) else ())
     found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))
     found.extend(timer.seconds for timer in ladder.timers if isinstance(timer.seconds, Absent))
     return tuple(dict.fromkeys(found))
