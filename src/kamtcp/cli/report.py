@@ -70,11 +70,14 @@ def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> l
 def headline(verdict: Verdict) -> str:
     """The first line, from ceilings that stop alone."""
     order = stops(verdict.ladder)
-    who = "" if verdict.situation.instance is not None else "The kernel alone stops"
+    who = "Stops" if verdict.situation.instance is not None else "The kernel alone stops"
     if not order:
         return "No ceiling that stops connections could be computed."
     first = order[0]
-    line = f"{who or 'Stops'} at {first.at:,} connections: {first.title}."
+    at = "at the latest at" if verdict.blind else "at"
+    line = f"{who} {at} {first.at:,} connections: {first.title}."
+    if verdict.blind:
+        line += f" {len(verdict.blind)} ceilings could not be seen and may lie below."
     higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
     if higher:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."

@@ -86,7 +86,8 @@ def _mix(counts: tuple[int, int, int], total: int, why: str) -> Mix:
 
 def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tuple[Absent, ...]:
     """What could not be seen, each reason once."""
-    found = [*snapshot.unseen]
+    others = {f"namespaces of pid {each.attendant}" for each in snapshot.instances if each is not instance}
+    found = [each for each in snapshot.unseen if each.source not in others]
     if instance is not None:
         facts = (
             instance.rpc,
