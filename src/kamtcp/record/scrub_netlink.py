@@ -44,7 +44,7 @@ _EMPTIED_IN_LINK = frozenset((20, 22, 24, 25, 31, 36))
 _WITHOUT_ADDRESSES = frozenset((36, 40, 64, 80, 88, 92))  # qdisc, class, neightbl, netconf, nsid, stats
 
 
-class CannotScrub(Exception):  # noqa: N818  (reads as what happened)
+class CannotScrub(Exception):
     """The bytes are not of a form in which all addresses are known."""
 
 
