@@ -125,7 +125,9 @@ class Census:
             keep: length of `top`.
         """
         dst, family = self.dst[rows], self.family[rows]
-        mapped = (family == inet_diag.AF_INET6) & (dst[:, 2] == _MAPPED_WORD) & (dst[:, 0] == 0) & (dst[:, 1] == 0)
+        mapped = (
+            (family == inet_diag.AF_INET6) & (dst[:, 2] == _MAPPED_WORD) & (dst[:, 0] == 0) & (dst[:, 1] == 0)
+        )
         plain = family == inet_diag.AF_INET
         four = np.concatenate((dst[plain, 0], dst[mapped, 3])) & _prefix(ipv4, 1)[0]
         six = dst[~(plain | mapped)] & _prefix(ipv6, 4)
@@ -136,7 +138,11 @@ class Census:
         ] + [(int(counts6[i]), inet_diag.AF_INET6, nets6[i].tobytes(), ipv6) for i in _largest(counts6, keep)]
         found.sort(key=lambda one: (-one[0], one[1:]))
         top = tuple(
-            (address_text(family, raw) + ("" if bits in (32, 128) and bits == 8 * len(raw) else f"/{bits}"), count)
+            (
+                address_text(family, raw)
+                + ("" if bits in (32, 128) and bits == 8 * len(raw) else f"/{bits}"),
+                count,
+            )
             for count, family, raw, bits in found[:keep]
         )
         return Peers(len(four) + len(six), len(nets4) + len(nets6), top)
