@@ -206,8 +206,13 @@ def report(
         """Median of the ratios within each round: what else ran on the machine then hit both alike."""
         return statistics.median(a.wall / b.wall for a, b in zip(samples[over], samples[under], strict=True))
 
+    def cpu_ratio(over: str, under: str) -> float:
+        """The same of CPU times: steadier where others want the processors too."""
+        return statistics.median(a.cpu / b.cpu for a, b in zip(samples[over], samples[under], strict=True))
+
     ratios = {
         "full census / C": (ratio("kamtcp full census", "C, same dump"), "<=", 1.3),
+        "full census / C, CPU": (cpu_ratio("kamtcp full census", "C, same dump"), "", 0.0),
         "ss -tan / full census": (ratio("ss -tan", "kamtcp full census"), ">=", 3.0),
         "ss -tan / C (the most one reader could reach)": (ratio("ss -tan", "C, same dump"), "", 0.0),
         "states census, us per socket": (rows["kamtcp states census"]["us_per_socket"], "<=", 0.3),

@@ -76,7 +76,7 @@ def request(states: int, *, ext: int = 0, bytecode: bytes = b"") -> bytes:
         states: bit mask, see `mask`. LISTEN alone costs nothing at any number of connections.
         ext: bit 1 << (n - 1) for attribute n.
         bytecode: a filter the kernel runs on each socket, see `not_from_ports`. It saves the reporting
-            of a socket (1.1 us), not the walk to it (0.25 us).
+            of a socket (1 us), not the walk to it (0.16 us).
     """
     attribute = struct.pack("=HH", 4 + len(bytecode), ATTR_BYTECODE) + bytecode if bytecode else b""
     length = _REQUEST.size + len(attribute)

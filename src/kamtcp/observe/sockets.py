@@ -1,9 +1,9 @@
 """The TCP sockets of one network namespace: listeners, sockets by state, outbound connections by peer.
 
-Reads   inet_diag dumps, see inet_diag.py; never /proc/net/tcp: text, a file per family, four times the cost
+Reads   inet_diag dumps, see inet_diag.py; never /proc/net/tcp: text, two files, 2 to 4 times the cost
 Needs   no privilege
-Cost    listeners: 0.2 ms at any number of connections. states: 0.25 to 0.3 us for each ESTABLISHED socket (the
-        kernel walks past it) and 1.1 us for each other. outbound: the same with inbound sockets walked past.
+Cost    listeners: 0.2 ms at any number of connections. states: 0.16 us for each ESTABLISHED socket (the
+        kernel walks past it) and 1 us for each other. outbound: the same with inbound sockets walked past.
         A walk of the empty hash is 7 ms for 262,144 buckets.
 
 No numpy here: `kamtcp check` calls these, and importing numpy costs as much as twenty of them. The full census
