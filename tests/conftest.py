@@ -1,49 +1,79 @@
-"""Shared by all tests: their helpers can be imported, and golden texts can be renewed."""
+"""Shared by all tests: helpers to import, golden files, and skips that must not go unnoticed.
+
+In CI (CI=true) a skip that isn't on tests/allowed_skips.txt is a failure: a test that silently stopped
+running proves nothing.
+"""
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS))
+from kamtcp.rehearse.kamailio import packages_root
+
+HERE = Path(__file__).parent
+ALLOWED = HERE / "allowed_skips.txt"
+sys.path.insert(0, str(HERE))  # for situations.py and fake_host.py
+
+# every test that starts a Kamailio finds it by this name; `make packages` has fetched it
+_root = packages_root(str(HERE.parent / ".cache/packages/root"))
+if _root is not None:
+    os.environ["KAMTCP_KAMAILIO_ROOT"] = _root
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write what is shown now into tests/golden, then look at the diff"
-    )
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="renew tests/golden/ from what is printed now")
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest):
-    """Compares a text with tests/golden/NAME; `--update-golden` writes it instead."""
+def golden(request):
+    """Compare text with tests/golden/NAME; --update-golden renews it."""
 
-    def same(name: str, text: str) -> None:
-        path = TESTS / "golden" / name
+    def compare(name: str, text: str) -> None:
+        path = HERE / "golden" / name
         if request.config.getoption("--update-golden"):
-            path.write_text(text, encoding="utf-8")
-        assert path.exists(), f"{path} is missing; run pytest with --update-golden"
-        assert text == path.read_text(encoding="utf-8"), f"{name} differs; if it is meant, renew with --update-golden"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden file {name}: run pytest --update-golden and read the change"
+        assert text == path.read_text()
 
-    return same
+    return compare
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def environment():
-    """What a subprocess needs to run this kamtcp: no terminal settings of the tester leak in."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    source = str(TESTS.parent / "src")
+    """What a subprocess needs to run this kamtcp; no settings of the tester's terminal leak in."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
+    source = str(HERE.parent / "src")
     return {**kept, "PYTHONPATH": source, "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8"}
 
 
 @pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the target and the memory of the machine it runs on; below /proc nothing can be made."""
+def own_state(monkeypatch):
+    """No test reads or writes the target and the memory of the machine it runs on: below /proc nothing can be made."""
     from kamtcp.cli import highest, target
 
     monkeypatch.setattr(highest, "FILE", "/proc/nowhere/highest.json")
     monkeypatch.setattr(target, "TARGET_FILE", "/proc/nowhere/target.toml")
+
+
+def allowed_skips() -> list[str]:
+    """Patterns of test ids that may be skipped in CI, one a line, with the reason behind #."""
+    lines = ALLOWED.read_text().splitlines() if ALLOWED.exists() else []
+    return [line.split("#", 1)[0].strip() for line in lines if line.split("#", 1)[0].strip()]
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None:
+        return
+    patterns = allowed_skips()
+    skipped = [report.nodeid for report in reporter.stats.get("skipped", [])]
+    wrong = [each for each in skipped if not any(fnmatch.fnmatch(each, pattern) for pattern in patterns)]
+    if wrong and exitstatus == 0:
+        reporter.write_line(f"skipped, but not on {ALLOWED.name}: " + ", ".join(sorted(wrong)), red=True)
+        session.exitstatus = 1

@@ -34,20 +34,20 @@ CASES = [
     ("syn-queue", {}, 5125, 5125, "1025 (half-open connections of 0.0.0.0:5060) / 0.2 (s round trip)"),
     ("packet-backlog", {"sysctls": {"net.core.netdev_max_backlog": "1000"}}, 20_000, 20_000,
      "1000 (packets, netdev_max_backlog) / 0.01 (s without softirq) / 5 (packets received per new connection)"),
-    ("accept-rate", {}, 14_285, 14_285, "1000000 us / 70 (us of tcp main per new connection)"),
-    # 1,000,000 / (70 + 0.125 x 20,000) = 389.1
-    ("per-source-scan", {"parameters": {"tcp_accept_iplimit": 1024}, "target": {"connections": 20_000}}, 389, 389,
-     "1000000 us / (70 (us per new connection) + 0.125 (us per open connection) x 20000 (connections of the target))"),
-    # no target: 1,000,000 / (70 + 0.125 x 400) = 8,333.3
-    ("per-source-scan", {"parameters": {"tcp_accept_iplimit": 1024}}, 8333, 8333,
-     "1000000 us / (70 (us per new connection) + 0.125 (us per open connection) x 400 (open connections))"),
+    ("accept-rate", {}, 22_222, 22_222, "1000000 us / 45 (us of tcp main per new connection)"),
+    # 1,000,000 / (45 + 0.125 x 20,000) = 392.9
+    ("per-source-scan", {"parameters": {"tcp_accept_iplimit": 1024}, "target": {"connections": 20_000}}, 392, 392,
+     "1000000 us / (45 (us per new connection) + 0.125 (us per open connection) x 20000 (connections of the target))"),
+    # no target: 1,000,000 / (45 + 0.125 x 400) = 10,526.3
+    ("per-source-scan", {"parameters": {"tcp_accept_iplimit": 1024}}, 10_526, 10_526,
+     "1000000 us / (45 (us per new connection) + 0.125 (us per open connection) x 400 (open connections))"),
     # four cores, four workers; a quarter of the new connections is TLS
-    ("tls-handshakes", {"target": {"connections": 100, "tls": 25}}, 4800, 19_200,
-     "4 (cores that workers can use) x 1200 (handshakes per core, ECDSA P-256)"),
-    ("tls-handshakes", {"cpus": 64, "target": {"connections": 100, "wss": 100}}, 4800, 4800,
-     "4 (cores that workers can use) x 1200 (handshakes per core, ECDSA P-256)"),
-    ("tls-handshakes", {"cpus": 2}, 2400, UNLIMITED,
-     "2 (cores that workers can use) x 1200 (handshakes per core, ECDSA P-256)"),
+    ("tls-handshakes", {"target": {"connections": 100, "tls": 25}}, 1400, 5600,
+     "4 (cores that workers can use) x 350 (handshakes per core)"),
+    ("tls-handshakes", {"cpus": 64, "target": {"connections": 100, "wss": 100}}, 1400, 1400,
+     "4 (cores that workers can use) x 350 (handshakes per core)"),
+    ("tls-handshakes", {"cpus": 2}, 700, UNLIMITED,
+     "2 (cores that workers can use) x 350 (handshakes per core)"),
     ("worker-descriptors", {"workers": {"nofile_soft": 1024}}, 4016, 4016,
      "4 workers x (1024 (lowest RLIMIT_NOFILE soft of 4 workers) - 20 (descriptors of a worker that are not connections))"),
     ("time-wait-buckets", {}, 2184, 2184, "131072 (tcp_max_tw_buckets) / 60 (s, constant)"),
