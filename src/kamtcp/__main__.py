@@ -56,7 +56,7 @@ def _shown(text: str, code: int) -> int:
 
     try:
         say(text)
-    except (OSError, UsageError) as error:
+    except UsageError as error:
         complain(f"kamtcp: {error}")
         return EXIT_USAGE
     return code

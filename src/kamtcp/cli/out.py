@@ -12,7 +12,7 @@ def say(text: str) -> None:
     """Write to stdout, all of it; characters that its encoding doesn't know are escaped.
 
     Raises:
-        OSError: it can't be written (full disk). UsageError: stdout is closed.
+        UsageError: stdout is closed, or can't be written (full disk).
     """
     if sys.stdout is None:
         raise UsageError("standard output is closed; nothing can be shown")
@@ -24,6 +24,8 @@ def say(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _nobody_listens()
+    except OSError as error:
+        raise UsageError(f"standard output: {error.strerror}") from None
 
 
 def complain(text: str) -> None:
@@ -35,19 +37,6 @@ def complain(text: str) -> None:
             sys.stderr.flush()
     except OSError:
         return
-
-
-def finish() -> None:
-    """Send what others (argparse's help) left in the buffer.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _nobody_listens()
 
 
 def _nobody_listens() -> None:

@@ -22,7 +22,10 @@ class Command(Protocol):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors as everybody else's."""
+    """argparse, with errors as everybody else's, and help that is not lost without a word."""
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002  (argparse's own gives none)
+        out.say(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
@@ -46,8 +49,7 @@ def parser_of(name: str) -> tuple[Parser, Command]:
 def run(name: str, arguments: list[str]) -> int:
     """Run a command; returns its exit code."""
     try:
-        code = _do(name, arguments)
-        out.finish()
+        return _do(name, arguments)
     except KamtcpError as error:
         return _fail(name, arguments, str(error))
     except KeyboardInterrupt:
@@ -57,7 +59,6 @@ def run(name: str, arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  (the last net: an operator never sees a traceback)
         text = f"internal error, please report: {type(error).__name__}: {error}{_where(error)}"
         return _fail(name, arguments, text)
-    return code
 
 
 def _do(name: str, arguments: list[str]) -> int:
@@ -77,7 +78,7 @@ def _fail(name: str, arguments: list[str], text: str) -> int:
         line, state = unknown(text)
         try:
             out.say(line + "\n")
-        except (OSError, UsageError):
+        except UsageError:
             out.complain(line)
         return state
     out.complain(f"kamtcp {name}: {text}")
