@@ -1,0 +1,120 @@
+"""Each limit on held connections, made the lowest one: check names it and says where it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec import Struct
+from stop_rig import HARD, Climb, ServerEnded, climb, server
+
+from kamtcp.model.target import Target
+from kamtcp.rehearse.scenario import Scenario
+
+COUNTS, MEMORY = 0.02, 0.05
+TRIES = 3  # of a server that aborts in OpenSSL
+
+
+class Case(Struct, frozen=True):
+    """A server whose lowest ceiling is `ceiling`.
+
+    Args:
+        causes: how a client may see that it stopped.
+        working: words that the arithmetic shows.
+    """
+
+    title: str
+    ceiling: str
+    tolerance: float
+    config: Scenario
+    causes: frozenset[str]
+    working: tuple[str, ...]
+    nofile: tuple[int, int] = (HARD, HARD)
+    target: Target = Target()
+    tls: bool = False
+
+
+CLOSED = frozenset(("reset", "closed_before_answer"))
+NO_TLS = frozenset(("tls", "reset", "closed_before_answer"))
+WAITS = frozenset(("no_answer",))
+
+PLAIN = (
+    Case(
+        "soft RLIMIT_NOFILE 1024", "tcp-main-descriptors", COUNTS, Scenario(tcp_max_connections=2048), WAITS,
+        ("1024 (RLIMIT_NOFILE soft of pid",), nofile=(1024, HARD),
+    ),
+    Case(
+        "open_files_limit=1500", "tcp-main-descriptors", COUNTS,
+        Scenario(tcp_max_connections=4000, open_files_limit=1500), WAITS,
+        ("1500 (RLIMIT_NOFILE soft of pid", "from open_files_limit"), nofile=(1024, HARD),
+    ),
+    Case(
+        "tcp_max_connections=2048", "tcp-max-connections", COUNTS, Scenario(tcp_max_connections=2048), CLOSED,
+        ("2048 (tcp_max_connections",),
+    ),
+    Case(
+        "-m 64, plain TCP", "shared-memory", MEMORY, Scenario(tcp_max_connections=19000), CLOSED,
+        ("16384 (tcp_rd_buf_size)",),
+    ),
+    Case(
+        "-m 64, plain TCP, tcp_rd_buf_size=4096", "shared-memory", MEMORY,
+        Scenario(tcp_max_connections=19000, tcp_rd_buf_size=4096), CLOSED, ("4096 (tcp_rd_buf_size)",),
+    ),
+)  # fmt: skip
+
+ENCRYPTED = (
+    Case(
+        "tls_max_connections=200", "tls-max-connections", COUNTS, Scenario(tls_port=5061, tls_max_connections=200),
+        NO_TLS, ("200 (tls_max_connections",), target=Target(connections=1000, tls=1000), tls=True,
+    ),
+    Case(
+        "TLS low-memory guard, -m 64", "tls-memory-guard", MEMORY, Scenario(tls_port=5061, tls_max_connections=4000),
+        NO_TLS, ("low_mem_threshold1",), target=Target(connections=2000, tls=2000), tls=True,
+    ),
+)  # fmt: skip
+
+Compare = Callable[[str, int, str, int, int, float], None]
+
+
+def titled(cases: tuple[Case, ...]) -> list[object]:
+    return [pytest.param(case, id=case.title) for case in cases]
+
+
+def hold_to_prediction(case: Case, found: Climb, compare: Compare) -> None:
+    """The limit is named, it was so before the load, three witnesses agree, and the number is right."""
+    assert found.empty.made_at < found.first_connection
+    assert found.partly.made_at < found.last_stretch
+    for prediction, held in ((found.empty, 0), (found.partly, found.share_held)):
+        assert prediction.instance.opened == held
+        assert prediction.name == case.ceiling, prediction.binding.working
+        assert all(words in prediction.binding.working for words in case.working), prediction.binding.working
+        assert not prediction.verdict.blind
+        compare(case.title, held, prediction.name, prediction.at, found.client, case.tolerance)
+    assert found.command == (case.ceiling, found.partly.at)
+    assert found.client == found.inet_diag == found.tcp_info
+    assert found.refused, "it never stopped"
+    assert found.refused.keys() <= case.causes
+
+
+@pytest.mark.parametrize("case", titled(PLAIN))
+def test_a_limit_on_plain_connections_is_named_and_met_where_check_says(case: Case, compare: Compare) -> None:
+    with server(case.config, nofile=case.nofile) as running:
+        found = climb(running, target=case.target)
+    hold_to_prediction(case, found, compare)
+
+
+@pytest.mark.parametrize("case", titled(ENCRYPTED))
+def test_a_limit_on_tls_is_named_and_met_where_check_says(
+    case: Case, compare: Compare, remark: Callable[[str], None]
+) -> None:
+    """This server may abort (OpenSSL 3, no tls_threads_mode): that is told, tried again, and never a match."""
+    for number in range(1, TRIES + 1):
+        try:
+            with server(case.config, nofile=case.nofile, log=True) as running:
+                found = climb(running, target=case.target, tls=True, answer_timeout=5.0)
+        except ServerEnded as end:
+            remark(f"{case.title}, try {number} of {TRIES}: {end}")
+            continue
+        hold_to_prediction(case, found, compare)
+        return
+    pytest.fail(f"{case.title}: the server aborted in all {TRIES} tries; nothing was compared")
