@@ -27,7 +27,9 @@ def main() -> int:
     if why_not:
         print(f"Not shown: a real Kamailio under {CONNECTIONS} connections, because {why_not}.")
         return 0
-    title(f"2. Kamailio with Debian's stock configuration, {CONNECTIONS} SIP-over-TCP connections, in a namespace of its own")
+    title(
+        f"2. Kamailio with Debian's stock configuration, {CONNECTIONS} SIP-over-TCP connections, in a namespace of its own"
+    )
     return stand_in()
 
 
@@ -62,9 +64,11 @@ def stand_in() -> int:
             with Load(order) as load:
                 load.wait_settled()
                 held = load.progress().held
-                print(f"{held} of {CONNECTIONS} connections answered a SIP OPTIONS and are held.\n", flush=True)
+                print(
+                    f"{held} of {CONNECTIONS} connections answered a SIP OPTIONS and are held.\n", flush=True
+                )
                 check("stock-kamailio", "--instance", str(kamailio.pid))
-                agree(host, kamailio.pid, held)
+                agree(kamailio.pid, held)
     except StandInError as error:
         print(f"Not shown: a real Kamailio under connections: {error}.")
         return 0
@@ -89,7 +93,7 @@ def check(name: str, *options: str) -> None:
         raise SystemExit("kamtcp check failed; see the line above")
 
 
-def agree(host: object, pid: int, held: int) -> None:
+def agree(pid: int, held: int) -> None:
     """The three counts that must be the same: our clients, the kernel, Kamailio."""
     from kamtcp.host.live import Live
     from kamtcp.survey.take import take
@@ -98,8 +102,10 @@ def agree(host: object, pid: int, held: int) -> None:
     snapshot = take(Live(), only=str(pid))
     instance = next(each for each in snapshot.instances if each.attendant == pid)
     established = snapshot.namespaces[instance.netns].established
-    print(f"Held, counted three ways: {held} by our clients, {instance.opened} by core.tcp_info,"
-          f" {established} sockets by the kernel (both ends of each are in this namespace).")
+    print(
+        f"Held, counted three ways: {held} by our clients, {instance.opened} by core.tcp_info,"
+        f" {established} sockets by the kernel (both ends of each are in this namespace)."
+    )
 
 
 if __name__ == "__main__":

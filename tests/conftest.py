@@ -12,8 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from kamtcp.rehearse.kamailio import packages_root
+
 HERE = Path(__file__).parent
 ALLOWED = HERE / "allowed_skips.txt"
+
+# every test that starts a Kamailio finds it by this name; `make packages` has fetched it
+_root = packages_root(str(HERE.parent / ".cache/packages/root"))
+if _root is not None:
+    os.environ["KAMTCP_KAMAILIO_ROOT"] = _root
 
 
 def pytest_addoption(parser):

@@ -65,7 +65,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     version, origin = evidence.version_in_binary(host, pid), Origin.READ
     config = _config(host, view, line, path, version)
     inner = _inner_pid(host, pid)
-    rpc = answers.Own(inside, endpoints.candidates(host, pid, line, config), inner)
+    rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
     said = rpc.fact(identity.version, "core.version")
     if not isinstance(said, Absent):
         version = said.version
