@@ -38,6 +38,7 @@ SOURCE = Path(__file__).parent.parent.parent / "src"
 HARD = 20_000  # descriptors that a process may have here without CAP_SYS_RESOURCE
 PER_SECOND = 2500  # of new connections: no burst that the workers' sockets could not take
 SECOND_BASE = "127.0.64.1"  # sources of a load beside another one
+NO_TARGET = Target()
 _ABORT = ("exited by a signal", "freeing already freed", "beginning overwritten", "tail overwritten")
 
 
@@ -96,7 +97,7 @@ def server(
         yield running
 
 
-def predict(pid: int, target: Target = Target(), host: Host | None = None) -> Prediction:
+def predict(pid: int, target: Target = NO_TARGET, host: Host | None = None) -> Prediction:
     """Look and judge, as `kamtcp check --instance PID` does."""
     snapshot = take(host or Live(), only=str(pid))
     instance = next(each for each in snapshot.instances if each.attendant == pid)
@@ -133,6 +134,11 @@ def order(host: StandIn, schedule: Schedule, port: int = 5060, **more: object) -
     )  # type: ignore[arg-type]
 
 
+def has_ended(running: Running) -> bool:
+    """Whether the server is gone, or going: the attendant ends all when a child dies."""
+    return not running.alive or (running.log is not None and _ABORT[0] in log_of(running))
+
+
 def settle(load: Load, running: Running, timeout: float = 60.0) -> None:
     """Wait until every connection is answered or failed.
 
@@ -141,25 +147,27 @@ def settle(load: Load, running: Running, timeout: float = 60.0) -> None:
     """
     until = time.monotonic() + timeout
     while not load.wait_settled(0.25):
-        if not running.alive:
+        if has_ended(running):
             raise ServerEnded(why_it_ended(running))
         assert time.monotonic() < until, f"not settled: {load.progress()}"
-    if not running.alive:
+    if has_ended(running):
         raise ServerEnded(why_it_ended(running))
 
 
 def why_it_ended(running: Running) -> str:
     """How the server ended: its status and the lines of its log that tell."""
-    lines = log_of(running)
-    told = [line.strip() for line in lines.splitlines() if any(word in line for word in _ABORT)]
+    told = [
+        line.strip()
+        for line in (log_of(running) if running.log else "").splitlines()
+        if any(word in line for word in _ABORT)
+    ]
     return f"server ended with {running.status}: {'; '.join(told[:2]) or 'its log does not say why'}"
 
 
 def log_of(running: Running) -> str:
-    """The log of a server that keeps one."""
+    """The log of a server that keeps one; the last 8 MiB of a flood."""
     assert running.log is not None
-    with open(running.log, "rb") as file:
-        return file.read().decode(errors="replace")
+    return Live().tail(running.log, 8 << 20).decode(errors="replace")
 
 
 def counts(pid: int, port: int) -> tuple[int, int]:
@@ -184,6 +192,7 @@ class Climb(Struct, frozen=True):
 
     Args:
         empty, partly: predictions before the first connection, and with `share_held` of them open.
+        full: at the stop point: what is said there must be no other number.
         command: what the command line said with those open: name of the binding ceiling, and its number.
         first_connection, last_stretch: CLOCK_MONOTONIC when the first load began, and the one that met the stop point.
         client, inet_diag, tcp_info: held connections at the end, by three witnesses.
@@ -192,6 +201,7 @@ class Climb(Struct, frozen=True):
 
     empty: Prediction
     partly: Prediction
+    full: Prediction
     share_held: int
     command: tuple[str, int]
     first_connection: float
@@ -203,13 +213,25 @@ class Climb(Struct, frozen=True):
 
 
 def climb(
-    running: Running, *, target: Target = Target(), tls: bool = False, answer_timeout: float = 2.0
+    running: Running, *, target: Target = NO_TARGET, tls: bool = False, answer_timeout: float = 2.0
 ) -> Climb:
     """Predict, hold 15 % of that, predict again, then open connections until no more are answered.
 
     Raises:
         ServerEnded: the server ended instead.
     """
+    try:
+        return _climb(running, target, tls, answer_timeout)
+    except Exception as error:
+        until = time.monotonic() + 3.0  # whatever went wrong, a server that is ending is the reason
+        while not has_ended(running) and time.monotonic() < until:
+            time.sleep(0.1)
+        if has_ended(running) and not isinstance(error, ServerEnded):
+            raise ServerEnded(why_it_ended(running)) from error
+        raise
+
+
+def _climb(running: Running, target: Target, tls: bool, answer_timeout: float) -> Climb:
     host, port = running.standin, 5061 if tls else 5060
     more: dict[str, object] = {"answer_timeout": answer_timeout}
     if tls:
@@ -234,15 +256,16 @@ def climb(
         settle(second, running)
         held = first.progress().held + second.progress().held
         kernel, kamailio = agreed_counts(running.pid, port, held)
+        full = predict(running.pid, target)
         first.stop()
         second.stop()
         results = first.result(), second.result()
-    if not running.alive:
+    if has_ended(running):
         raise ServerEnded(why_it_ended(running))
     assert results[0].load.answered == share
     assert not lost(results[0]) and not lost(results[1])
     return Climb(
-        empty, partly, share, command, first_connection, last_stretch, held, kernel, kamailio, causes(results[1])
+        empty, partly, full, share, command, first_connection, last_stretch, held, kernel, kamailio, causes(results[1])
     )  # fmt: skip
 
 
@@ -268,7 +291,9 @@ def lost(result: Result) -> int:
 def burst(running: Running, count: int, *, trickle: float | None = None, base: str = "127.0.1.1") -> Load:
     """A load whose connections all are open before all send at one instant; let off by its `progress`."""
     host = running.standin
-    what = order(host, Steady(count, PER_SECOND), mode=Mode.BURST, trickle_seconds=trickle, answer_timeout=20.0)
+    what = order(
+        host, Steady(count, PER_SECOND), mode=Mode.BURST, trickle_seconds=trickle, answer_timeout=20.0
+    )
     return Load(what, processes=1, sources=plan_sources(count, base=base, avoid=(5060,)))
 
 

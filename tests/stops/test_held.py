@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec import Struct
-from stop_rig import HARD, Climb, ServerEnded, climb, server
+from stop_rig import HARD, Climb, ServerEnded, climb, order, predict, server, settle, workers
 
+from kamtcp.loadgen.processes import Load
+from kamtcp.loadgen.schedule import Steady
 from kamtcp.model.target import Target
 from kamtcp.rehearse.scenario import Scenario
 
@@ -30,6 +34,7 @@ class Case(Struct, frozen=True):
     causes: frozenset[str]
     working: tuple[str, ...]
     nofile: tuple[int, int] = (HARD, HARD)
+    user: bool = True
     target: Target = Target()
     tls: bool = False
 
@@ -42,6 +47,10 @@ PLAIN = (
     Case(
         "soft RLIMIT_NOFILE 1024", "tcp-main-descriptors", COUNTS, Scenario(tcp_max_connections=2048), WAITS,
         ("1024 (RLIMIT_NOFILE soft of pid",), nofile=(1024, HARD),
+    ),
+    Case(
+        "soft RLIMIT_NOFILE 1024, as root", "tcp-main-descriptors", COUNTS, Scenario(tcp_max_connections=2048), WAITS,
+        ("1024 (RLIMIT_NOFILE soft of pid",), nofile=(1024, HARD), user=False,
     ),
     Case(
         "open_files_limit=1500", "tcp-main-descriptors", COUNTS,
@@ -71,25 +80,28 @@ ENCRYPTED = (
         "TLS low-memory guard, -m 64", "tls-memory-guard", MEMORY, Scenario(tls_port=5061, tls_max_connections=4000),
         NO_TLS, ("low_mem_threshold1",), target=Target(connections=2000, tls=2000), tls=True,
     ),
+    Case(
+        "TLS low-memory guard, -m 64, RSA key", "tls-memory-guard", MEMORY,
+        Scenario(tls_port=5061, tls_max_connections=4000, key="rsa"), NO_TLS, ("low_mem_threshold1",),
+        target=Target(connections=2000, tls=2000), tls=True,
+    ),
 )  # fmt: skip
 
-Compare = Callable[[str, int, str, int, int, float], None]
 
-
-def titled(cases: tuple[Case, ...]) -> list[object]:
+def titled(cases: Sequence[Case]) -> list[object]:
     return [pytest.param(case, id=case.title) for case in cases]
 
 
-def hold_to_prediction(case: Case, found: Climb, compare: Compare) -> None:
+def hold_to_prediction(case: Case, found: Climb, compare: Callable[..., None]) -> None:
     """The limit is named, it was so before the load, three witnesses agree, and the number is right."""
     assert found.empty.made_at < found.first_connection
     assert found.partly.made_at < found.last_stretch
-    for prediction, held in ((found.empty, 0), (found.partly, found.share_held)):
+    for prediction, held in ((found.empty, 0), (found.partly, found.share_held), (found.full, found.client)):
         assert prediction.instance.opened == held
         assert prediction.name == case.ceiling, prediction.binding.working
         assert all(words in prediction.binding.working for words in case.working), prediction.binding.working
-        assert not prediction.verdict.blind
-        compare(case.title, held, prediction.name, prediction.at, found.client, case.tolerance)
+        assert not prediction.verdict.blind, prediction.verdict.blind
+        compare(case.title, prediction, found.client, case.tolerance)
     assert found.command == (case.ceiling, found.partly.at)
     assert found.client == found.inet_diag == found.tcp_info
     assert found.refused, "it never stopped"
@@ -97,15 +109,17 @@ def hold_to_prediction(case: Case, found: Climb, compare: Compare) -> None:
 
 
 @pytest.mark.parametrize("case", titled(PLAIN))
-def test_a_limit_on_plain_connections_is_named_and_met_where_check_says(case: Case, compare: Compare) -> None:
-    with server(case.config, nofile=case.nofile) as running:
+def test_a_limit_on_plain_connections_is_named_and_met_where_check_says(
+    case: Case, compare: Callable[..., None]
+) -> None:
+    with server(case.config, nofile=case.nofile, user=case.user) as running:
         found = climb(running, target=case.target)
     hold_to_prediction(case, found, compare)
 
 
 @pytest.mark.parametrize("case", titled(ENCRYPTED))
 def test_a_limit_on_tls_is_named_and_met_where_check_says(
-    case: Case, compare: Compare, remark: Callable[[str], None]
+    case: Case, compare: Callable[..., None], remark: Callable[[str], None]
 ) -> None:
     """This server may abort (OpenSSL 3, no tls_threads_mode): that is told, tried again, and never a match."""
     for number in range(1, TRIES + 1):
@@ -118,3 +132,13 @@ def test_a_limit_on_tls_is_named_and_met_where_check_says(
         hold_to_prediction(case, found, compare)
         return
     pytest.fail(f"{case.title}: the server aborted in all {TRIES} tries; nothing was compared")
+
+
+def test_a_server_that_ends_under_load_is_told_from_one_that_refuses() -> None:
+    """A worker that dies takes the whole server along, as an abort in OpenSSL does."""
+    with server(Scenario(), log=True) as running:
+        victim = workers(predict(running.pid))[0]
+        with Load(order(running.standin, Steady(400, 100.0), answer_timeout=2.0)) as load:
+            os.kill(victim, signal.SIGKILL)
+            with pytest.raises(ServerEnded, match="exited by a signal 9"):
+                settle(load, running)
