@@ -121,17 +121,31 @@ def test_a_limit_on_plain_connections_is_named_and_met_where_check_says(
 def test_a_limit_on_tls_is_named_and_met_where_check_says(
     case: Case, compare: Callable[..., None], remark: Callable[[str], None]
 ) -> None:
+    def one_try() -> Climb:
+        with server(case.config, nofile=case.nofile, log=True) as running:
+            return climb(running, target=case.target, tls=True, answer_timeout=5.0)
+
+    hold_to_prediction(case, first_whole(case.title, one_try, remark), compare)
+
+
+def first_whole(title: str, one_try: Callable[[], Climb], remark: Callable[[str], None]) -> Climb:
     """This server may abort (OpenSSL 3, no tls_threads_mode): that is told, tried again, and never a match."""
     for number in range(1, TRIES + 1):
         try:
-            with server(case.config, nofile=case.nofile, log=True) as running:
-                found = climb(running, target=case.target, tls=True, answer_timeout=5.0)
+            return one_try()
         except ServerEnded as end:
-            remark(f"{case.title}, try {number} of {TRIES}: {end}")
-            continue
-        hold_to_prediction(case, found, compare)
-        return
-    pytest.fail(f"{case.title}: the server aborted in all {TRIES} tries; nothing was compared")
+            remark(f"{title}, try {number} of {TRIES}: {end}")
+    pytest.fail(f"{title}: the server aborted in all {TRIES} tries; nothing was compared")
+
+
+def test_three_aborts_are_a_failure_that_says_so() -> None:
+    def aborts() -> Climb:
+        raise ServerEnded("server ended with -6")
+
+    told: list[str] = []
+    with pytest.raises(pytest.fail.Exception, match="aborted in all 3 tries; nothing was compared"):
+        first_whole("TLS", aborts, told.append)
+    assert told == [f"TLS, try {number} of 3: server ended with -6" for number in (1, 2, 3)]
 
 
 def test_a_server_that_ends_under_load_is_told_from_one_that_refuses() -> None:
