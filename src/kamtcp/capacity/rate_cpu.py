@@ -22,7 +22,7 @@ SCAN = Spec(
 
 HANDSHAKES = Spec(
     "tls-handshakes", "TLS handshakes on all cores", Kind.RATE, Effect.SLOWS, "TLS handshakes per second",
-    ("more cores", "kamailio:tcp_children", "ECDSA certificates"), "TLS handshakes per core",
+    ("more cores", "kamailio:tcp_children"), "TLS handshakes per core",
     "Kamailio src/modules/tls/tls_server.c; every worker handshakes",
 )  # fmt: skip
 
@@ -57,9 +57,9 @@ def per_source_scan(s: Situation) -> Ceiling:
 
 
 def tls_handshakes(s: Situation) -> Ceiling:
-    """Full handshakes a second, from a reference figure for one core; certificates and clients vary a lot."""
+    """Full handshakes a second, from a reference figure for one core; versions and allocators vary a lot."""
     cores = min(s.machine.cpus, max(1, len(s.workers))) if s.workers else s.machine.cpus
-    each = Figure(reference.HANDSHAKES_PER_CORE, "handshakes per core, ECDSA P-256", Origin.REFERENCE)
+    each = Figure(reference.HANDSHAKES_PER_CORE, "handshakes per core", Origin.REFERENCE)
     count = Figure(cores, "cores that workers can use", Origin.READ)
     share = s.mix.encrypted
     limit = int(each.value * count.value)
