@@ -57,7 +57,8 @@ def tcp_main_descriptors(s: Situation) -> Ceiling:
         return TCP_MAIN.none(f"RLIMIT_NOFILE of pid {main.pid} is unlimited", now=s.opened)
     if isinstance(main.nofile_soft, Absent):
         return TCP_MAIN.unseen(main.nofile_soft, goal=s.goal_held)
-    soft = Figure(main.nofile_soft, f"RLIMIT_NOFILE soft of pid {main.pid}, tcp main", Origin.READ)
+    raised = "" if s.number("open_files_limit") != main.nofile_soft else ", from open_files_limit"
+    soft = Figure(main.nofile_soft, f"RLIMIT_NOFILE soft of pid {main.pid}, tcp main{raised}", Origin.READ)
     other = _other_descriptors(s)
     if isinstance(other, Absent):
         return TCP_MAIN.unseen(other, goal=s.goal_held)

@@ -12,7 +12,6 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.machine import ListenQueue
 from kamtcp.model.origin import Figure, Origin
 
-CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 21, 24
 #: round trip of a far client; how long one entry stays in the SYN queue
 ASSUMED_ROUND_TRIP_SECONDS = 0.2
 #: how long softirq may be away before a backlog of packets is worked off
@@ -68,6 +67,12 @@ def hand_off(s: Situation) -> Ceiling:
 
     Beyond it they wait in a list that an otherwise idle tcp main looks at only every 5 s; what then is older
     than 2 s and still doesn't fit is closed, uncounted. A steady trickle of other events hides this.
+
+    RLIMIT_NOFILE also bounds descriptors in flight (Linux too_many_unix_fds(): ETOOMANYREFS for a sender without
+    CAP_SYS_RESOURCE and CAP_SYS_ADMIN), but one instance can't meet that: a connection is handed to one worker at a
+    time, every other process waits for one descriptor at most, and for each connection and each process tcp main
+    keeps a descriptor open itself, so more are open than in flight. The kernel counts by user, though: while the
+    workers of one instance hang, a second one of the same user is refused.
     """
     workers, machine = s.workers, s.machine
     if not workers:
@@ -87,31 +92,10 @@ def hand_off(s: Situation) -> Ceiling:
         buffer = Figure(min(sndbufs), "send buffer of the socket to a worker", Origin.READ)
         limit = len(workers) * round(machine.handoff_messages * buffer.value / max(1, machine.handoff_sndbuf))
     working = f"{len(workers)} workers x {buffer.value:.0f} ({buffer.what}) / {each.value:.0f} ({each.what})"
-    inputs: tuple[Figure, ...] = (buffer, each)
-    main = s.tcp_main
-    if (
-        not isinstance(main, Absent)
-        and isinstance(main.nofile_soft, int)
-        and _bound_in_flight(main.capabilities)
-    ):
-        flight = Figure(main.nofile_soft, "RLIMIT_NOFILE bounds descriptors in flight", Origin.READ)
-        if flight.value < limit:
-            limit, working, inputs = (
-                int(flight.value),
-                f"{working}, but {flight.value:.0f} ({flight.what})",
-                (*inputs, flight),
-            )
     return HANDOFF.met(
-        limit, working, inputs, now=0, goal=s.goal_rate,
+        limit, working, (buffer, each), now=0, goal=s.goal_rate,
         note="beyond it up to 5 s of silence, then connections are closed; nothing counts them",
     )  # fmt: skip
-
-
-def _bound_in_flight(capabilities: int | Absent) -> bool:
-    """Whether SCM_RIGHTS in flight count against RLIMIT_NOFILE (Linux net/core/scm.c too_many_unix_fds())."""
-    if isinstance(capabilities, Absent):
-        return True
-    return not (capabilities >> CAP_SYS_ADMIN & 1 or capabilities >> CAP_SYS_RESOURCE & 1)
 
 
 def syn_queue(s: Situation) -> Ceiling:

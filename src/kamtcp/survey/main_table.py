@@ -14,6 +14,9 @@ from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.observe import descriptors, unix_diag
 from kamtcp.observe.attempt import attempt
 
+#: tables of sockets below /proc/PID/net, and the column with the inode, counted from 0
+_SOCKET_TABLES = (("udp", 9), ("udp6", 9), ("raw", 9), ("raw6", 9), ("sctp/eps", 7))
+
 
 class MainTable:
     """Low descriptors of tcp main, looked at once.
@@ -37,7 +40,7 @@ class MainTable:
         )
         found = attempt("unix_diag", lambda: unix_diag.collect(inside))
         self.unix = found if isinstance(found, Absent) else {each.inode: each for each in found}
-        self.datagram = _datagram_inodes(host, self.pid) if mains else frozenset()
+        self.other_sockets = _other_inodes(host, self.pid) if mains else frozenset()
 
     @property
     def inodes(self) -> frozenset[int]:
@@ -55,7 +58,7 @@ class MainTable:
         return tuple(each for each in self.namespace.listeners if each.inode in self.inodes)
 
     def other_descriptors(self) -> int | Absent:
-        """How many of them are no connection: files, pipes, epoll, UNIX and UDP sockets, listeners."""
+        """How many of them are no connection: files, pipes, epoll, UNIX, UDP, raw and SCTP sockets, listeners."""
         if isinstance(self.low, Absent):
             return self.low
         if isinstance(self.unix, Absent):
@@ -63,7 +66,7 @@ class MainTable:
         listening = self.namespace.listeners
         if isinstance(listening, Absent):
             return listening
-        known = {each.inode for each in listening} | self.unix.keys() | self.datagram
+        known = {each.inode for each in listening} | self.unix.keys() | self.other_sockets
         return sum(
             1 for each in self.low.values() if each.kind is not descriptors.Kind.SOCKET or each.inode in known
         )
@@ -101,16 +104,20 @@ def _target(host: Host, pid: int, number: int) -> descriptors.Descriptor | Absen
     return attempt(f"/proc/{pid}/fd/{number}", lambda: descriptors.target(host, pid, number))
 
 
-def _datagram_inodes(host: Host, pid: int) -> frozenset[int]:
-    """Inodes of UDP sockets in the namespace of `pid`; column 10 of /proc/PID/net/udp and udp6."""
+def _other_inodes(host: Host, pid: int) -> frozenset[int]:
+    """Inodes of sockets in the namespace of `pid` that are neither TCP nor UNIX.
+
+    Raw ones are among them because a Kamailio that runs as root holds one to send UDP with.
+    Source: Kamailio src/core/raw_sock.c raw_udp4_send_sock; Linux net/ipv4/udp.c, raw.c, net/sctp/proc.c.
+    """
     found = set()
-    for name in ("udp", "udp6"):
+    for name, column in _SOCKET_TABLES:
         source = f"/proc/{pid}/net/{name}"
         data = attempt(source, lambda source=source: host.read(source))  # type: ignore[misc]
         if isinstance(data, Absent):
             continue
         for line in data.splitlines()[1:]:
             columns = line.split()
-            if len(columns) > 9 and columns[9].isdigit():
-                found.add(int(columns[9]))
+            if len(columns) > column and columns[column].isdigit():
+                found.add(int(columns[column]))
     return frozenset(found)
