@@ -17,7 +17,7 @@ from kamtcp.rehearse.kamailio import packages_root
 
 HERE = Path(__file__).parent
 ALLOWED = HERE / "allowed_skips.txt"
-sys.path.insert(0, str(HERE))  # for situations.py and fake_host.py
+sys.path[:0] = [str(HERE), str(HERE / "cli")]  # for situations.py, fake_host.py and cli/commands.py
 
 # every test that starts a Kamailio finds it by this name; `make packages` has fetched it
 _root = packages_root(str(HERE.parent / ".cache/packages/root"))

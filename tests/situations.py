@@ -50,6 +50,7 @@ NETNS_SYSCTLS = {
     "net.ipv4.tcp_keepalive_intvl": "75",
     "net.ipv4.tcp_keepalive_probes": "9",
     "net.core.netdev_max_backlog": "30000",
+    "net.core.somaxconn": "4096",
     "net.netfilter.nf_conntrack_max": "262144",
     "net.netfilter.nf_conntrack_tcp_timeout_established": "432000",
     "net.netfilter.nf_conntrack_tcp_timeout_time_wait": "120",

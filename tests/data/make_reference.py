@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from kamtcp.host.door import Reader
+from kamtcp.observe.sysctl import GLOBAL_NET_NAMES, GLOBAL_READ_ONLY_NAMES, path_of
 from kamtcp.record.archive import Answer, Key, Recording, load, write
 from kamtcp.rehearse.kamailio import packages_root, start_kamailio
 from kamtcp.rehearse.scenario import Scenario
@@ -32,11 +33,17 @@ def main() -> None:
             print(host.run(line, env=environment).stdout.decode(), end="")
         made = load(host.path("/run/reference.kamtcp"))
     samples = [
-        {key: without_this_machine(key, answer) for key, answer in each.items() if not of_a_cgroup(key)}
+        {key: without_this_machine(key, answer) for key, answer in each.items() if not of_a_cgroup(key)} | initial_namespace()
         for each in made.samples
     ]
     write(FILE, Recording(made.header, samples), overwrite=True)
     os.chmod(FILE, 0o644)
+
+
+def initial_namespace() -> dict[Key, Answer]:
+    """What only the initial network namespace shows, which the stand-in is not in: read here, on the same kernel."""
+    paths = [path_of(name) for name in (*GLOBAL_READ_ONLY_NAMES, *GLOBAL_NET_NAMES)]
+    return {("", "read", path): Path(path).read_bytes() for path in paths if Path(path).exists()}
 
 
 def of_a_cgroup(key: Key) -> bool:

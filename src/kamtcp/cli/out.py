@@ -23,8 +23,9 @@ def say(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _nobody_listens()
+        _give_up()  # the reader went away (head, less): nothing is wrong, and nothing more can be said
     except OSError as error:
+        _give_up()
         raise UsageError(f"standard output: {error.strerror}") from None
 
 
@@ -39,8 +40,8 @@ def complain(text: str) -> None:
         return
 
 
-def _nobody_listens() -> None:
-    """The reader of our output went away (head, less): nothing is wrong, and nothing more can be said."""
+def _give_up() -> None:
+    """Let what is still in the buffer go nowhere: the interpreter would try again, and complain, when it ends."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -77,7 +77,8 @@ def headline(verdict: Verdict) -> str:
     at = "at the latest at" if verdict.blind else "at"
     line = f"{who} {at} {first.at:,} connections: {first.title}."
     if verdict.blind:
-        line += f" {len(verdict.blind)} ceilings could not be seen and may lie below."
+        some = "1 ceiling" if len(verdict.blind) == 1 else f"{len(verdict.blind)} ceilings"
+        line += f" {some} could not be seen and may lie below."
     higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
     if higher:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."
@@ -129,7 +130,7 @@ def _part(
     wanted = "" if goal is None else f"target {goal:,}"
     right = "   ".join(part for part in (now, wanted) if part)
     heading = f" {title}"
-    lines = [screen.style(heading + right.rjust(screen.width - len(heading)), "bold")]
+    lines = [screen.style((heading + right.rjust(screen.width - len(heading))).rstrip(), "bold")]
     for ceiling in finite:
         if isinstance(ceiling.at, int):
             lines += _ceiling(ceiling, screen)

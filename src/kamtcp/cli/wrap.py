@@ -25,7 +25,7 @@ class Screen(Struct, frozen=True):
 
 def screen(*, colour: bool | None = None) -> Screen:
     """The screen that stdout is."""
-    tty = sys.stdout.isatty()
+    tty = sys.stdout is not None and sys.stdout.isatty()
     wanted = tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
     try:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if tty else 80
@@ -34,7 +34,7 @@ def screen(*, colour: bool | None = None) -> Screen:
     wish = os.environ.get("COLUMNS", "")
     if wish.isascii() and wish.isdigit():
         columns = int(wish[:6])
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
     return Screen(
         width=min(WIDEST, max(NARROWEST, columns)),
         colour=wanted if colour is None else colour,

@@ -40,7 +40,7 @@ def collect(host: Host, reader: Reader) -> Machine:
         netns=reader.netns,
         memory_total_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.total,
         memory_available_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.available,
-        sysctls={name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES},
+        sysctls=sysctl.where_it_stands({name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES}),
         sysctl_files=_sysctl_files(host),
         files_allocated=file_nr if isinstance(file_nr, Absent) else file_nr.allocated,
         files_max=_file_max(file_nr),
