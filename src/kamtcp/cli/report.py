@@ -36,7 +36,8 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
     machine, instance = verdict.situation.machine, verdict.situation.instance
     kernel = f"kernel {machine.release}, {machine.cpus} CPUs"
     if instance is None:
-        return wrapped(f"{machine.node}: no Kamailio is running; {kernel}", screen.width, "  ", "")
+        seen = "no Kamailio could be seen" if verdict.blind else "no Kamailio is running"
+        return wrapped(f"{machine.node}: {seen}; {kernel}", screen.width, "  ", "")
     version = "version unknown" if isinstance(instance.version, Absent) else instance.version
     main = instance.tcp_main
     pids = f"pid {instance.attendant}" + ("" if isinstance(main, Absent) else f", tcp main {main.pid}")

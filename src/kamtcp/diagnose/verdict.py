@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
@@ -68,9 +69,19 @@ def judge(
     )
     ladder = build(situation)
     return Verdict(
-        situation, ladder, findings(situation, ladder), blind_spots(ladder, target.connections),
+        situation, ladder, findings(situation, ladder),
+        (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         _unseen(snapshot, instance, ladder),
     )  # fmt: skip
+
+
+def _of_a_hidden_kamailio(snapshot: Snapshot) -> tuple[Ceiling, ...]:
+    """All ceilings of a Kamailio that may be running where nobody may look."""
+    obstacle = next((each for each in snapshot.unseen if each.source == "/proc"), None)
+    if obstacle is None or snapshot.instances:
+        return ()
+    stopping = (entry.spec for entry in ALL if entry.needs_instance and entry.spec.effect is Effect.STOPS)
+    return tuple(spec.unseen(obstacle) for spec in stopping)
 
 
 def mix_of(target: Target, instance: Instance | None) -> Mix:
@@ -104,6 +115,9 @@ def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tu
             instance.log,
             instance.handoff_sndbufs,
             instance.cgroup,
+            instance.modules,
+            instance.tls_ports,
+            instance.openssl,
         )
         found.extend(fact for fact in facts if isinstance(fact, Absent))
     found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))
