@@ -9,6 +9,7 @@ from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent, Unlimited
 from kamtcp.model.instance import Role
+from kamtcp.model.origin import Origin
 
 NUMBER, BAR = 11, 14
 
@@ -85,7 +86,8 @@ def headline(verdict: Verdict) -> str:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."
     rates = slows_first(verdict.ladder)
     instants = [each for each in rates if each.kind is Kind.INSTANT]
-    steady = [each for each in rates if each.kind is Kind.RATE]
+    # a figure that rests on an assumption is on the ladder, but not in the answer
+    steady = [each for each in rates if each.kind is Kind.RATE and each.origin is not Origin.ASSUMED]
     if instants:
         line += f" At one instant: {instants[0].at:,}, {instants[0].title}."
     if steady:
