@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import sys
 
-COMMANDS = {
-    "check": "how many connections this host takes, and what gives first",
-    "record": "keep everything that check reads in one file, scrubbed",
-    "completion": "print a completion script for bash, zsh or fish",
-}
+from kamtcp.cli.commands import COMMANDS
 
 EXIT_USAGE = 2
 

@@ -95,15 +95,15 @@ def test_other_failures_of_a_command_keep_their_reason(json_reply):
 
 
 def test_without_an_endpoint_everything_is_absent():
-    """With the reason of the first candidate, and those of all in the detail."""
+    """With the reason of the first candidate; the endpoint itself names those of all."""
     nothing = Rpc(Replies(), [])
-    assert nothing.fact(levels.shm, "shm.stats") == Absent("shm.stats", Why.MISSING, "no endpoint known")
+    assert nothing.fact(levels.shm, "shm.stats") == Absent("shm.stats", Why.MISSING, "no RPC endpoint answers")
     denied = Rpc(
         Replies((CTL, VERSION, PermissionError(13, "no")), (DGRAM, VERSION, TimeoutError("late"))),
         [CTL, DGRAM],
     )
     assert denied.fact(levels.shm, "shm.stats").why is Why.DENIED
-    assert "late" in denied.fact(levels.shm, "shm.stats").detail
+    assert "late" in denied.endpoint.detail
     with pytest.raises(RpcError, match="kamailio_ctl"):
         denied.ask("core.version")
 

@@ -96,6 +96,12 @@ class TestWithKamailio:
         assert result.trickle.answered == result.trickle.offered >= 1
         assert result.held_end == 200 + result.trickle.answered
 
+    def test_a_tls_burst_may_be_prepared_one_handshake_at_a_time(self, server: Running) -> None:
+        burst = order(server.standin, 20, 5061, carrier=Carrier.TLS, concurrency=1, mode=Mode.BURST)
+        with Load(burst) as load:
+            result = load.result()
+        assert (result.load.connected, result.load.answered) == (20, 20)
+
     def test_connections_that_the_server_drops_are_losses(self) -> None:
         with (
             StandIn(ROOT) as host,

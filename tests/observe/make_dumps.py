@@ -59,7 +59,7 @@ def main():
     first[2][1].send(b"unread")
     ports = [one.port for one in sockets.parse_listeners(dump(4, sockets.LISTENERS))]
 
-    for _ in range(200):  # the acknowledgement of the half close may be delayed, which leaves FIN_WAIT1 for a while
+    for _ in range(200):  # the half close may be acknowledged late: FIN_WAIT1 until then
         if census.parse(dump(4, census.REQUEST)).by_state().get("FIN_WAIT2"):
             break
         time.sleep(0.01)

@@ -15,7 +15,19 @@ from kamtcp.observe import census, inet_diag, sockets
 
 DUMPS = pathlib.Path(__file__).parent / "dumps"
 EVERY = (DUMPS / "every.bin").read_bytes()
-COLUMNS = ("family", "state", "timer", "sport", "dport", "cookie", "expires", "rqueue", "wqueue", "uid", "inode")
+COLUMNS = (
+    "family",
+    "state",
+    "timer",
+    "sport",
+    "dport",
+    "cookie",
+    "expires",
+    "rqueue",
+    "wqueue",
+    "uid",
+    "inode",
+)
 
 
 def rows_of(found):
@@ -25,15 +37,17 @@ def rows_of(found):
 
 
 def same_by_struct(data):
-    return sorted((*(getattr(one, name) for name in COLUMNS), one.src, one.dst) for one in sockets.sockets(data))
+    return sorted(
+        (*(getattr(one, name) for name in COLUMNS), one.src, one.dst) for one in sockets.sockets(data)
+    )
 
 
 def made(number, *, family=2, length=124, state=1, sport=5060, dst=b"", port_id=9):
     head = struct.pack("=IHHII", length, 18, 2, 1, port_id)
     body = struct.pack("=4B", family, state, 0, 0) + struct.pack("!HH", sport, 1024 + number % 60000)
-    return (head + body + bytes(16) + dst.ljust(16, b"\0") + struct.pack("=IQ5I", 0, number, 0, 1, 2, 3, 4)).ljust(
-        length, b"\0"
-    )
+    return (
+        head + body + bytes(16) + dst.ljust(16, b"\0") + struct.pack("=IQ5I", 0, number, 0, 1, 2, 3, 4)
+    ).ljust(length, b"\0")
 
 
 @pytest.mark.parametrize("name", ["every", "listeners", "memory", "not_established", "outbound"])
@@ -44,7 +58,10 @@ def test_both_decoders_read_the_recorded_dumps_alike(name):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([88, 96, 124, 132]), st.sampled_from([2, 10])), max_size=60), st.booleans())
+@given(
+    st.lists(st.tuples(st.sampled_from([88, 96, 124, 132]), st.sampled_from([2, 10])), max_size=60),
+    st.booleans(),
+)
 def test_both_decoders_read_any_mix_alike(shapes, two_dumps):
     """Also where the dumps of two sockets (two port ids) are joined: then the lengths are followed one by one."""
     data = b"".join(
@@ -90,7 +107,9 @@ def test_states_and_census_agree():
     by_state = full.by_state()
     assert steady.established == by_state.pop("ESTABLISHED")
     assert steady.by_state == by_state
-    without = {port: {s: n for s, n in row.items() if s != "ESTABLISHED"} for port, row in full.by_port().items()}
+    without = {
+        port: {s: n for s, n in row.items() if s != "ESTABLISHED"} for port, row in full.by_port().items()
+    }
     assert steady.by_port == without
 
 

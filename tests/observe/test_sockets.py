@@ -103,7 +103,10 @@ def test_outbound_asks_the_kernel_to_leave_listening_ports_out():
 def test_an_unknown_state_is_a_parse_error():
     data = bytearray(dump("outbound")[:124])
     data[inet_diag.STATE] = 14
-    for parse in (sockets.parse_outbound, lambda data: sockets.parse_states(data, 0, close_wait_counted=True)):
+    for parse in (
+        sockets.parse_outbound,
+        lambda data: sockets.parse_states(data, 0, close_wait_counted=True),
+    ):
         with pytest.raises(ParseError):
             parse(data)
 

@@ -68,9 +68,10 @@ def test_23_connections_are_counted_as_23(namespace):
     """12 over IPv4 and 11 over IPv6, counted by every reader and by ss."""
 
     def inside():
-        with socket.create_server(("127.0.0.1", 5060)) as four, socket.create_server(
-            ("::1", 5061), family=socket.AF_INET6
-        ) as six:
+        with (
+            socket.create_server(("127.0.0.1", 5060)) as four,
+            socket.create_server(("::1", 5061), family=socket.AF_INET6) as six,
+        ):
             kept = []
             for number in range(23):
                 server = four if number < 12 else six
@@ -82,12 +83,18 @@ def test_23_connections_are_counted_as_23(namespace):
             for one in kept:
                 one.close()
         assert full.by_state == {"ESTABLISHED": 46, "LISTEN": 2}
-        assert full.by_port == {5060: {"ESTABLISHED": 12, "LISTEN": 1}, 5061: {"ESTABLISHED": 11, "LISTEN": 1}}
+        assert full.by_port == {
+            5060: {"ESTABLISHED": 12, "LISTEN": 1},
+            5061: {"ESTABLISHED": 11, "LISTEN": 1},
+        }
         assert dict(full.addresses.top) == {"127.0.0.1": 12, "::1": 11}
         assert len(second) == 46
         assert steady.established == 46
         assert out.sockets == 23
-        assert [(one.address, one.port, one.ports) for one in out.top] == [("127.0.0.1", 5060, 12), ("::1", 5061, 11)]
+        assert [(one.address, one.port, one.ports) for one in out.top] == [
+            ("127.0.0.1", 5060, 12),
+            ("::1", 5061, 11),
+        ]
 
     namespace(inside)
 

@@ -29,10 +29,15 @@ def test_what_the_kernel_did_not_send_is_absent():
     bare = struct.pack("=IHHIIBBBxIII", 32, 20, 2, 1, 9, 1, 1, 1, 77, 0, 0)
     [one] = unix_diag.parse(bare)
     assert (one.inode, one.path, one.peer) == (77, "", 0)
-    assert all(isinstance(value, Absent) for value in (one.rqueue, one.wqueue, one.sndbuf, one.rcvbuf, one.wmem_alloc))
+    assert all(
+        isinstance(value, Absent)
+        for value in (one.rqueue, one.wqueue, one.sndbuf, one.rcvbuf, one.wmem_alloc)
+    )
 
 
-@pytest.mark.parametrize(("raw", "text"), [(b"/run/a\0", "/run/a"), (b"/x\xff", "/x\\xff"), (b"\0a\0b", "@a\0b")])
+@pytest.mark.parametrize(
+    ("raw", "text"), [(b"/run/a\0", "/run/a"), (b"/x\xff", "/x\\xff"), (b"\0a\0b", "@a\0b")]
+)
 def test_names_are_text_whatever_their_bytes(raw, text):
     padded = raw.ljust((len(raw) + 3) & ~3, b"\0")
     size = 32 + 4 + len(padded)

@@ -165,8 +165,11 @@ def _held_by_workers(s: Situation) -> int | Absent:
 def nr_open(s: Situation) -> Ceiling:
     """No RLIMIT_NOFILE can be set above fs.nr_open, so no process can hold more."""
     limit, other = s.sysctl("fs.nr_open"), _other_descriptors(s)
-    if isinstance(limit, Absent) or isinstance(other, Absent):
-        return NR_OPEN.unseen(unseen(limit, other), goal=s.goal_held)
+    if isinstance(limit, Absent):
+        return NR_OPEN.unseen(limit, goal=s.goal_held)
+    if isinstance(other, Absent):
+        # whatever else is open, it is not half of a million
+        return NR_OPEN.unseen(other, goal=s.goal_held, floor=limit // 2)
     figure = Figure(limit, "fs.nr_open", Origin.READ)
     return NR_OPEN.met(
         int(limit - other.value), f"{limit} ({figure.what}) - {other.value:.0f} ({other.what})",

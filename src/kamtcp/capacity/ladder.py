@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kamtcp.capacity import defaults
 from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
 from kamtcp.capacity.situation import Situation
@@ -18,12 +19,14 @@ class Ladder(Struct, frozen=True):
         held, rates: computed or unlimited ones, lowest `at` first; rates hold both kinds of rate.
         unseen: those that can't be told, in the order of the catalogue.
         timers: who closes first.
+        defaults: without a Kamailio, what one with its defaults would add; never binding.
     """
 
     held: tuple[Ceiling, ...]
     rates: tuple[Ceiling, ...]
     unseen: tuple[Ceiling, ...]
     timers: tuple[Timer, ...]
+    defaults: tuple[Ceiling, ...] = ()
 
     @property
     def all(self) -> tuple[Ceiling, ...]:
@@ -41,6 +44,7 @@ def build(s: Situation) -> Ladder:
         rates=tuple(each for each in ranked if each.kind is not Kind.HELD),
         unseen=tuple(each for each in found if isinstance(each.at, Absent)),
         timers=chain(s) if s.instance is not None else (),
+        defaults=defaults.ceilings(s) if s.instance is None else (),
     )
 
 

@@ -65,8 +65,15 @@ class Situation(Struct, frozen=True):
 
     def parameter(self, name: str) -> Parameter | Absent:
         """A Kamailio parameter in force."""
-        found = self.require().parameters.get(name)
-        return found if found is not None else Absent(name, Why.MISSING, "neither RPC nor a file names it")
+        instance = self.require()
+        found = instance.parameters.get(name)
+        if found is not None:
+            return found
+        if isinstance(instance.config_read, Absent):
+            return Absent(
+                name, instance.config_read.why, "RPC doesn't tell, and the configuration could not be read"
+            )
+        return Absent(name, Why.MISSING, "neither RPC nor a file names it")
 
     def number(self, name: str) -> int | Absent:
         """A Kamailio parameter that is a number."""

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> Exit:
 
 def flags() -> dict[str, list[str]]:
     """Options of every command, as the parsers have them."""
-    from kamtcp.__main__ import COMMANDS
+    from kamtcp.cli.commands import COMMANDS
     from kamtcp.cli.run import parser_of
 
     found = {}

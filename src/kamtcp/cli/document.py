@@ -34,6 +34,7 @@ class Judged(msgspec.Struct, frozen=True):
     unseen_ceilings: tuple[Ceiling, ...]
     could_lie_below: tuple[str, ...]
     timers: tuple[Timer, ...]
+    defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
 
@@ -73,6 +74,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         unseen_ceilings=verdict.ladder.unseen,
         could_lie_below=tuple(each.name for each in verdict.blind),
         timers=verdict.ladder.timers,
+        defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,
     )

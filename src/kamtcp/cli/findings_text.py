@@ -14,7 +14,8 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     """All findings, worst first."""
     found = verdict.findings
     if not found:
-        return [screen.style(" findings: none", "bold"), ""]
+        seen = " in what could be seen" if verdict.blind else ""
+        return [screen.style(f" findings: none{seen}", "bold"), ""]
     counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
     summary = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
     out = [screen.style(f" findings ({summary})", "bold")]

@@ -14,7 +14,8 @@ from kamtcp.host.door import Host
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
 
-FILE = "/var/lib/kamtcp/highest.json"
+#: kamtcp's own state; KAMTCP_STATE names another directory (tests, stand-ins)
+FILE = os.path.join(os.environ.get("KAMTCP_STATE") or "/var/lib/kamtcp", "highest.json")
 
 
 def of(host: Host, instance: Instance) -> int:

@@ -25,6 +25,7 @@ def text(verdict: Verdict, where: str, screen: Screen, *, save_hint: str = "") -
     lines = [*_identity(verdict, screen), "", *_sentence(verdict, where, screen, save_hint), ""]
     lines += _part(verdict, verdict.ladder.held, "held connections", screen, goal=verdict.situation.goal_held)
     lines += _part(verdict, verdict.ladder.rates, "new connections", screen, goal=verdict.situation.goal_rate)
+    lines += _defaults(verdict, screen)
     lines += timers_text.lines(verdict, screen)
     lines += findings_text.lines(verdict, screen)
     lines += _unseen(verdict, screen)
@@ -69,11 +70,14 @@ def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> l
 def headline(verdict: Verdict) -> str:
     """The first line, from ceilings that stop alone."""
     order = stops(verdict.ladder)
-    who = "" if verdict.situation.instance is not None else "The kernel alone stops"
+    who = "Stops" if verdict.situation.instance is not None else "The kernel alone stops"
     if not order:
         return "No ceiling that stops connections could be computed."
     first = order[0]
-    line = f"{who or 'Stops'} at {first.at:,} connections: {first.title}."
+    at = "at the latest at" if verdict.blind else "at"
+    line = f"{who} {at} {first.at:,} connections: {first.title}."
+    if verdict.blind:
+        line += f" {len(verdict.blind)} ceilings could not be seen and may lie below."
     higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
     if higher:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."
@@ -142,6 +146,18 @@ def _part(
     if free:
         lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
                          screen.width, "   ", "   ")  # fmt: skip
+    return [*lines, ""]
+
+
+def _defaults(verdict: Verdict, screen: Screen) -> list[str]:
+    if not verdict.ladder.defaults:
+        return []
+    lines = [screen.style(" a Kamailio with the defaults of Debian's package would add", "bold")]
+    for ceiling in verdict.ladder.defaults:
+        if isinstance(ceiling.limit, int):
+            lines += _ceiling(ceiling, screen)
+        else:
+            lines += wrapped(f"{ceiling.title}: {ceiling.working}", screen.width, "     ", "   ")
     return [*lines, ""]
 
 

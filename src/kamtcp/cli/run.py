@@ -42,7 +42,7 @@ def parser_of(name: str) -> tuple[Parser, Command]:
     """A command's module and the parser with its options."""
     from importlib import import_module
 
-    from kamtcp.__main__ import COMMANDS
+    from kamtcp.cli.commands import COMMANDS
 
     module: Command = import_module(f"kamtcp.cli.{name}")
     parser = Parser(

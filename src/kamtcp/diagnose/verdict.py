@@ -86,7 +86,8 @@ def _mix(counts: tuple[int, int, int], total: int, why: str) -> Mix:
 
 def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tuple[Absent, ...]:
     """What could not be seen, each reason once."""
-    found = [*snapshot.unseen]
+    others = {f"namespaces of pid {each.attendant}" for each in snapshot.instances if each is not instance}
+    found = [each for each in snapshot.unseen if each.source not in others]
     if instance is not None:
         facts = (
             instance.rpc,
@@ -97,7 +98,6 @@ def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tu
             instance.cgroup,
         )
         found.extend(fact for fact in facts if isinstance(fact, Absent))
-        found.extend(instance.rpc_tried if isinstance(instance.rpc, Absent) else ())
     found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))
     found.extend(timer.seconds for timer in ladder.timers if isinstance(timer.seconds, Absent))
     return tuple(dict.fromkeys(found))

@@ -78,3 +78,41 @@ class NetnsThread:
         if error is not None:
             raise error
         return value  # type: ignore[no-any-return]
+
+
+def in_new_netns(job: Callable[[], T]) -> T:
+    """Run `job` in a thread of its own, in a network namespace made for it, with lo up; it goes with the thread.
+
+    Raises:
+        OSError: EPERM without CAP_SYS_ADMIN, and whatever `job` raises.
+    """
+    done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            _unshare_net()
+            done.put((job(), None))
+        except BaseException as error:  # noqa: BLE001  (handed to the caller, who raises it)
+            done.put((None, error))
+
+    threading.Thread(target=run, daemon=True, name="new-netns").start()
+    value, error = done.get()
+    if error is not None:
+        raise error
+    return value  # type: ignore[no-any-return]
+
+
+def _unshare_net() -> None:
+    """unshare(2) of the network namespace, and lo up (SIOCSIFFLAGS, netdevice(7))."""
+    import ctypes
+    import fcntl
+    import socket
+    import struct
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        up = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
+        fcntl.ioctl(control, 0x8914, up)

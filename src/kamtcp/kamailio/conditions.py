@@ -17,7 +17,7 @@ Value = float | str
 _MAX_TOKENS = 200
 
 
-class _Unknown(Exception):  # noqa: N818  (never leaves this module)
+class _Unknown(Exception):
     """The expression is not in the subset."""
 
 

@@ -81,7 +81,7 @@ class Rpc:
         """`parse` of the reply, or why there is none: MISSING for a command that this server has not."""
         source = " ".join((method, *map(str, args)))
         if isinstance(self.endpoint, Absent):
-            return Absent(source, self.endpoint.why, self.endpoint.detail)
+            return Absent(source, self.endpoint.why, "no RPC endpoint answers")
 
         def read() -> T | Absent:
             try:

@@ -65,7 +65,7 @@ class Engine:
         self.latency, self.lateness = array("f"), array("f")
         self.errors: dict[str, int] = {}
         self.peers: dict[int, Peer] = {}  # by descriptor
-        self.pending: dict[int, Peer] = {}  # those whose timeout runs, oldest first
+        self.pending: dict[int, Peer] = {}  # by descriptor, those whose timeout runs, oldest first
         self.held = 0
         self.epoll = select.epoll()
         self.family = socket.AF_INET6 if ":" in order.address else socket.AF_INET
@@ -143,7 +143,7 @@ class Engine:
 
     def _burst(self) -> None:
         """Wait until all are open and all workers are, send everywhere at once, wait for the answers."""
-        while any(peer.state != OPEN for peer in self.pending.values()) and not self.board.stop:
+        while self.pending and not self.board.stop:
             self._turn(_TICK)
         self._tick()
         self.row[7] = 1
@@ -153,7 +153,6 @@ class Engine:
         while (wait := instant - time.monotonic()) > 0 and not self.board.stop:
             self._turn(min(wait, 0.005))
         self.bursting = False
-        self.pending = {}
         for fd, peer in list(self.peers.items()):
             if peer.state == OPEN:
                 peer.due = instant
@@ -208,7 +207,7 @@ class Engine:
             age = now - peer.since
             if age < shortest:
                 break
-            if peer.state != OPEN and age >= (answer if peer.state == ASKED else connect):
+            if age >= (answer if peer.state == ASKED else connect):
                 overdue.append((fd, peer))
         for fd, peer in overdue:
             self._fail(fd, peer, "no_answer" if peer.state == ASKED else "connect_timeout")
@@ -304,7 +303,9 @@ class Engine:
         peer.state = OPEN
         if not self.bursting:
             self._ask(fd, peer)
-        elif peer.tls is not None:
+            return
+        self.pending.pop(fd, None)  # it waits for the instant, which has no timeout
+        if peer.tls is not None:
             self._send(fd, peer, peer.tls.out.read())
 
     def _ask(self, fd: int, peer: Peer) -> None:

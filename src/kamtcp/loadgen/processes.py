@@ -113,6 +113,7 @@ class Load:
                 assert stdin is not None
                 stdin.write(text)
                 stdin.close()
+                self._workers[-1].stdin = None  # or communicate() would flush it
             self._await_all_up(workers)
         except BaseException:
             self.close()
@@ -154,7 +155,7 @@ class Load:
             if worker.poll() is None:
                 try:
                     worker.communicate(timeout=10.0)
-                except (subprocess.TimeoutExpired, ValueError):
+                except subprocess.TimeoutExpired:
                     worker.kill()
                     worker.wait()
             for pipe in (worker.stdout, worker.stderr):

@@ -2,7 +2,7 @@
 
 Reads   one inet_diag dump
 Needs   numpy (100 ms to import: nothing imports this module at its top)
-Cost    the kernel's own, about 1.1 us per socket, and a tenth of that to decode; 62 bytes per socket kept
+Cost    the kernel's own, about 1 us per socket, and a fifth of that for memory, columns and counting; 67 bytes kept each
 
 Messages of one state mostly have one length, and then the dump is an array of records as it stands. Where
 lengths are mixed (listeners, TIME_WAIT, a namespace asked without CAP_NET_ADMIN) the starts of all messages
@@ -51,6 +51,11 @@ _RECORD = np.dtype(
 )
 _BLOCK = 4096  # records copied at a time: they then stay in the cache for all columns
 _MAPPED_WORD = int(np.frombuffer(b"\0\0\xff\xff", np.uint32)[0])  # third word of ::ffff:0:0/96
+
+
+# rows of 1 (IPv4) or 4 (IPv6) words in network order, and a count for each
+Counted = tuple[NDArray[np.uint32], NDArray[np.intp]]
+Addresses = tuple[Counted, Counted]
 
 
 class Census:
@@ -124,22 +129,20 @@ class Census:
             ipv6: the same, 0 to 128.
             keep: length of `top`.
         """
-        dst, family = self.dst[rows], self.family[rows]
-        mapped = (family == inet_diag.AF_INET6) & (dst[:, 2] == _MAPPED_WORD) & (dst[:, 0] == 0) & (dst[:, 1] == 0)
+        return _ranked(self.addresses(rows), ipv4, ipv6, keep)
+
+    def addresses(self, rows: NDArray[np.bool_]) -> Addresses:
+        """Distinct peer addresses of `rows` and how many sockets each has, IPv4 (mapped ones too) and IPv6 apart."""
+        where = np.flatnonzero(rows)  # take() by number is ten times faster than choosing rows by truth
+        dst, family = self.dst.take(where, 0), self.family.take(where)
         plain = family == inet_diag.AF_INET
-        four = np.concatenate((dst[plain, 0], dst[mapped, 3])) & _prefix(ipv4, 1)[0]
-        six = dst[~(plain | mapped)] & _prefix(ipv6, 4)
-        nets4, counts4 = np.unique(four, return_counts=True)
-        nets6, counts6 = _unique_rows(six)
-        found = [
-            (int(counts4[i]), inet_diag.AF_INET, nets4[i].tobytes(), ipv4) for i in _largest(counts4, keep)
-        ] + [(int(counts6[i]), inet_diag.AF_INET6, nets6[i].tobytes(), ipv6) for i in _largest(counts6, keep)]
-        found.sort(key=lambda one: (-one[0], one[1:]))
-        top = tuple(
-            (address_text(family, raw) + ("" if bits in (32, 128) and bits == 8 * len(raw) else f"/{bits}"), count)
-            for count, family, raw, bits in found[:keep]
-        )
-        return Peers(len(four) + len(six), len(nets4) + len(nets6), top)
+        if plain.all():
+            four, six = dst[:, 0], dst[:0]
+        else:
+            mapped = ~plain & (dst[:, 2] == _MAPPED_WORD) & (dst[:, 0] == 0) & (dst[:, 1] == 0)
+            four, six = np.concatenate((dst[plain, 0], dst[mapped, 3])), dst[~(plain | mapped)]
+        addresses, counts = np.unique(four, return_counts=True)
+        return (addresses[:, None], counts), _merged(six, np.ones(len(six), np.intp))
 
     def distinct(self) -> int:
         """How many different sockets the rows are: fewer than rows where the dump reported some twice."""
@@ -193,13 +196,13 @@ def parse(data: Buffer) -> Census:
 
 def summary(census: Census, *, keep: int = 100) -> Summary:
     """By state, by listening port, and the inbound connections by peer network (/24, /64) and address."""
-    inbound = census.inbound()
+    addresses = census.addresses(census.inbound())
     return Summary(
         sockets=len(census),
         by_state=census.by_state(),
         by_port=census.by_port(),
-        networks=census.peers(inbound, ipv4=24, ipv6=64, keep=keep),
-        addresses=census.peers(inbound, keep=keep),
+        networks=_ranked(addresses, 24, 64, keep),
+        addresses=_ranked(addresses, 32, 128, keep),
     )
 
 
@@ -278,14 +281,31 @@ def _prefix(bits: int, words: int) -> NDArray[np.uint32]:
     return np.frombuffer(value.to_bytes(4 * words), np.uint32)
 
 
-def _unique_rows(rows: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-    """Distinct rows and how often each occurs; by sorting two u64 halves, which beats sorting 16-byte strings."""
+def _merged(rows: NDArray[np.uint32], counts: NDArray[np.intp]) -> Counted:
+    """Distinct rows and the sums of their counts; sorted by u64 halves, which beats sorting 16-byte strings."""
     if not len(rows):
-        return rows, np.empty(0, np.intp)
-    halves = np.ascontiguousarray(rows).view(np.uint64)
-    ordered = rows[np.lexsort((halves[:, 1], halves[:, 0]))]
+        return rows, counts
+    keys = np.ascontiguousarray(rows).view(np.uint64) if rows.shape[1] % 2 == 0 else rows
+    order = np.lexsort(keys.T[::-1])
+    ordered = rows[order]
     first = np.flatnonzero(np.concatenate(([True], (ordered[1:] != ordered[:-1]).any(axis=1))))
-    return ordered[first], np.diff(np.append(first, len(ordered)))
+    return ordered[first], np.add.reduceat(counts[order], first)
+
+
+def _ranked(addresses: Addresses, ipv4: int, ipv6: int, keep: int) -> Peers:
+    """The largest of distinct addresses, or of the networks they are in."""
+    found, sockets, peers = [], 0, 0
+    kinds = (inet_diag.AF_INET, ipv4, 1), (inet_diag.AF_INET6, ipv6, 4)
+    for (family, bits, words), (rows, counts) in zip(kinds, addresses, strict=True):
+        mask = _prefix(bits, words)
+        nets, sums = (rows, counts) if bits == 32 * words else _merged(rows & mask, counts)
+        sockets += int(sums.sum())
+        peers += len(nets)
+        suffix = "" if bits == 32 * words else f"/{bits}"
+        found += [(int(sums[i]), family, nets[i].tobytes(), suffix) for i in _largest(sums, keep)]
+    found.sort(key=lambda one: (-one[0], one[1:]))
+    top = tuple((address_text(family, raw) + suffix, count) for count, family, raw, suffix in found[:keep])
+    return Peers(sockets, peers, top)
 
 
 def _largest(counts: NDArray[np.intp], keep: int) -> NDArray[np.intp]:

@@ -76,7 +76,7 @@ def request(states: int, *, ext: int = 0, bytecode: bytes = b"") -> bytes:
         states: bit mask, see `mask`. LISTEN alone costs nothing at any number of connections.
         ext: bit 1 << (n - 1) for attribute n.
         bytecode: a filter the kernel runs on each socket, see `not_from_ports`. It saves the reporting
-            of a socket (1.1 us), not the walk to it (0.25 us).
+            of a socket (1 us), not the walk to it (0.16 us).
     """
     attribute = struct.pack("=HH", 4 + len(bytecode), ATTR_BYTECODE) + bytecode if bytecode else b""
     length = _REQUEST.size + len(attribute)
@@ -105,7 +105,9 @@ def not_from_ports(ports: Iterable[int]) -> bytes:
     left = 20 * len(ranges)
     code = b""
     for first, last in ranges:
-        code += struct.pack("=BBHBBHBBHBBHBBH", 2, 8, 20, 0, 0, first, 3, 8, 12, 0, 0, last, 1, 4, left - 16 + 4)
+        code += struct.pack(
+            "=BBHBBHBBHBBHBBH", 2, 8, 20, 0, 0, first, 3, 8, 12, 0, 0, last, 1, 4, left - 16 + 4
+        )
         left -= 20
     return code
 
@@ -148,13 +150,17 @@ def groups(data: Buffer) -> list[tuple[int, memoryview]]:
             raise ParseError("inet_diag", f"a message of at least {MESSAGE} bytes at byte {at}", size - at)
         length = words[at >> 2]
         if length < MESSAGE or length & 3 or length > size - at:
-            raise ParseError("inet_diag", f"a message length from {MESSAGE} to {size - at} at byte {at}", length)
+            raise ParseError(
+                "inet_diag", f"a message length from {MESSAGE} to {size - at} at byte {at}", length
+            )
         end = at + length
         if end < whole and words[end >> 2] == length:
             end = at + length * _equal(words[at >> 2 :: length >> 2], length, (size - at) // length)
         pieces.setdefault(length, []).append(view[at:end])
         at = end
-    found = [(length, run[0] if len(run) == 1 else memoryview(b"".join(run))) for length, run in pieces.items()]
+    found = [
+        (length, run[0] if len(run) == 1 else memoryview(b"".join(run))) for length, run in pieces.items()
+    ]
     for length, messages in found:
         _all_tcp(messages, length)
     return found

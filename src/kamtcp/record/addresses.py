@@ -49,7 +49,9 @@ _RANGES6: tuple[tuple[str, int], ...] = (
 )
 
 _NET24 = tuple((int.from_bytes(socket.inet_aton(net), "big") >> 8, length) for net, length in _RANGES4)
-_NET64 = tuple((int.from_bytes(socket.inet_pton(socket.AF_INET6, net)[:8], "big"), length) for net, length in _RANGES6)
+_NET64 = tuple(
+    (int.from_bytes(socket.inet_pton(socket.AF_INET6, net)[:8], "big"), length) for net, length in _RANGES6
+)
 _NAT64 = 0x0064_FF9B_0000_0000
 _LOW64 = (1 << 64) - 1
 
@@ -167,7 +169,11 @@ class AddressMap:
         if host:
             label = b"host" + net.to_bytes(8, "big")
             host = self._feistel(host, 64, label)
-            while not host or (net == 0 and (host <= 1 or host >> 32 == 0xFFFF)) or (net == _NAT64 and host >> 32 == 0):
+            while (
+                not host
+                or (net == 0 and (host <= 1 or host >> 32 == 0xFFFF))
+                or (net == _NAT64 and host >> 32 == 0)
+            ):
                 host = self._feistel(host, 64, label)
         return mapped.to_bytes(8, "big") + host.to_bytes(8, "big")
 
@@ -176,7 +182,9 @@ class AddressMap:
         if length in (64, 10) and base >> 54 != 0x3FB:  # 0x3FB: fec0::/10, the only /10 that is permuted
             return net
         if length:
-            return base | self._feistel(net & ((1 << (64 - length)) - 1), 64 - length, b"net" + base.to_bytes(8, "big"))
+            return base | self._feistel(
+                net & ((1 << (64 - length)) - 1), 64 - length, b"net" + base.to_bytes(8, "big")
+            )
         block, rest = net >> 61 << 61, net & (_LOW64 >> 3)
         label = b"block" + block.to_bytes(8, "big")
         rest = self._feistel(rest, 61, label)

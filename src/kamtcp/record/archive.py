@@ -148,7 +148,9 @@ def result(answer: Answer) -> Value:
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def write(target: str | os.PathLike[str] | BinaryIO, recording: Recording, *, overwrite: bool = False) -> None:
+def write(
+    target: str | os.PathLike[str] | BinaryIO, recording: Recording, *, overwrite: bool = False
+) -> None:
     """Write a recording, whole or not at all (temporary file, fsync, mode 0600, then its name).
 
     Args:
@@ -182,12 +184,16 @@ def _pack(recording: Recording) -> tuple[bytes, bytes, bytes]:
                 pairs.append(answers.setdefault(packed, len(answers)))
             samples.append(_little(pairs).tobytes())
         lengths = struct.pack(f"<{len(answers)}Q", *map(len, answers))
-        index = msgspec.msgpack.encode(_Index(recording.header, [list(key) for key in keys], lengths, samples))
+        index = msgspec.msgpack.encode(
+            _Index(recording.header, [list(key) for key in keys], lengths, samples)
+        )
     except (TypeError, OverflowError, ValueError) as error:
         raise RecordingError(f"can't be stored in a recording: {error}") from None
     size = 8 + len(index) + sum(map(len, answers))
     if size > UNPACKED_LIMIT or len(index) > INDEX_LIMIT:
-        raise RecordingError(f"recording too large: {size} bytes unpacked, at most {UNPACKED_LIMIT}; take fewer samples")
+        raise RecordingError(
+            f"recording too large: {size} bytes unpacked, at most {UNPACKED_LIMIT}; take fewer samples"
+        )
     squeeze = zlib.compressobj(6)
     chunks = [squeeze.compress(struct.pack("<Q", len(index))), squeeze.compress(index)]
     chunks += [squeeze.compress(packed) for packed in answers]
@@ -319,7 +325,14 @@ def unpack(data: bytes, name: str = "recording") -> Recording:
         return _decoded(payload)
     except RecordingError as error:
         raise RecordingError(f"{name}: {error}") from None
-    except (msgspec.MsgspecError, struct.error, RecursionError, MemoryError, ValueError, OverflowError) as error:
+    except (
+        msgspec.MsgspecError,
+        struct.error,
+        RecursionError,
+        MemoryError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise RecordingError(f"{name}: damaged: contents are not what a recording holds ({error})") from None
 
 
@@ -346,7 +359,9 @@ def _checked(data: bytes, name: str) -> memoryview:
     if not (version.isascii() and version.isdigit()):
         raise RecordingError(f"{name}: damaged: format {version!r} in its first line is no number")
     if len(version) > 9 or int(version) > FORMAT:
-        raise RecordingError(f"{name}: format {version[:9]}, made by a newer kamtcp; this one reads up to format {FORMAT}")
+        raise RecordingError(
+            f"{name}: format {version[:9]}, made by a newer kamtcp; this one reads up to format {FORMAT}"
+        )
     if int(version) < 1 or not (fields.get("body", "").isascii() and fields.get("body", "").isdigit()):
         raise RecordingError(f"{name}: damaged: its first line is not a recording's")
     whole = len(line) + 1 + int(fields["body"][:18]) + _END_SIZE

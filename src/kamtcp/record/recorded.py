@@ -43,7 +43,7 @@ class Recorded:
     def _bytes(self, *key: str | int | bytes) -> bytes:
         found = self._answer(*key)
         if not isinstance(found, bytes):
-            raise NotRecorded(f"{key[0]}: the recording holds {type(found).__name__} here, not bytes")
+            raise NotRecorded(f"{_shown(key[0])}: the recording holds {type(found).__name__} here, not bytes")
         return found
 
     def read(self, path: str, limit: int = 4 * MIB) -> bytes:

@@ -22,6 +22,7 @@ from kamtcp.record.scrub_log import Log
 from kamtcp.record.scrub_names import SCRUBBED, Names, is_harmless
 from kamtcp.record.scrub_netlink import CannotScrub, Netlink
 from kamtcp.record.scrub_rpc import Rpc
+from kamtcp.record.scrub_script import without_free_text
 from kamtcp.record.scrub_text import AddressText, Identities
 
 # Nothing but numbers and fixed words: these pass untouched, so that a version or a counter is never taken for an address.
@@ -38,16 +39,26 @@ _NUMBERS = re.compile(
     r"|/proc/(?:version|sys/kernel/osrelease)|/etc/os-release|/usr/lib/os-release|/etc/debian_version"
     r")"
 )
-_HEX = re.compile(r"/proc/(?:\d+/|self/|thread-self/)?net/(?:tcp6?|udp6?|udplite6?|raw6?|icmp6?|route|if_inet6|ipv6_route|anycast6|rt6_stats|arp|igmp6?|mcfilter6?|rt_cache)")
-_HEX_ADDRESS = re.compile(r"(?<![0-9A-Fa-f])(?:([0-9A-F]{32}|[0-9A-F]{8})(?=:[0-9A-F]{4}\b)|([0-9a-f]{32})(?![0-9A-Fa-f]))")
+_HEX = re.compile(
+    r"/proc/(?:\d+/|self/|thread-self/)?net/(?:tcp6?|udp6?|udplite6?|raw6?|icmp6?|route|if_inet6|ipv6_route|anycast6|rt6_stats|arp|igmp6?|mcfilter6?|rt_cache)"
+)
+_HEX_ADDRESS = re.compile(
+    r"(?<![0-9A-Fa-f])(?:([0-9A-F]{32}|[0-9A-F]{8})(?=:[0-9A-F]{4}\b)|([0-9a-f]{32})(?![0-9A-Fa-f]))"
+)
 _MAC = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:])")
 _LOG = re.compile(r"/(?:var/)?log/|\.log(?:\.\d+)?$|/syslog$|/messages$|kern\.log")
-_SHELL = re.compile(r"/etc/(?:default|sysconfig|conf\.d|environment)(?:\.d)?(?:/|$)|\.env$|/kamctlrc$|/etc/environment$")
-_KEYS = re.compile(r"\.(?:pem|key|crt|cer|csr|p12|pfx|jks|der|kdbx|gpg|asc)$|/(?:g?shadow-?|id_(?:rsa|dsa|ecdsa|ed25519)|\.pgpass|\.my\.cnf|\.netrc|krb5\.keytab)$")
+_SHELL = re.compile(
+    r"/etc/(?:default|sysconfig|conf\.d|environment)(?:\.d)?(?:/|$)|\.env$|/kamctlrc$|/etc/environment$"
+)
+_KEYS = re.compile(
+    r"\.(?:pem|key|crt|cer|csr|p12|pfx|jks|der|kdbx|gpg|asc)$|/(?:g?shadow-?|id_(?:rsa|dsa|ecdsa|ed25519)|\.pgpass|\.my\.cnf|\.netrc|krb5\.keytab)$"
+)
 _SECRET_SETTING = re.compile(r"/proc/sys/.*(?:_key|_secret|secret)$")
 _HOST_NAME = re.compile(r"(?:/proc/sys/kernel/(?:hostname|domainname)|/etc/(?:hostname|mailname|HOSTNAME))$")
 _HOSTS = re.compile(r"/etc/(?:hosts|resolv\.conf)$")
-_MACHINE_ID = re.compile(r"/(?:etc|var/lib/dbus)/machine-id$|/sys/(?:class|devices/virtual)/dmi/.*(?:serial|uuid|asset_tag)$|/proc/sys/kernel/random/(?!boot_id)")
+_MACHINE_ID = re.compile(
+    r"/(?:etc|var/lib/dbus)/machine-id$|/sys/(?:class|devices/virtual)/dmi/.*(?:serial|uuid|asset_tag)$|/proc/sys/kernel/random/(?!boot_id)"
+)
 _ACCOUNTS = re.compile(r"/etc/(?:passwd|group)-?$")
 _HARDWARE = re.compile(r"/net/[^/]+/(?:address|broadcast|perm_address)$")
 _PROGRAM = re.compile(r"/(?:s?bin|lib\w*|exe|libexec)(?:/|$)|\.so(?:\.|$)")
@@ -111,7 +122,9 @@ class Scrubber:
     def again(self, value: Answer) -> Answer:
         """A scrubbed answer, without secrets that were learnt only after it. For a last pass before writing."""
         if isinstance(value, bytes) and self.residue(value):
-            return self._without_learnt(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            return self._without_learnt(value.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
         return value
 
     # -- answers by operation
@@ -170,8 +183,12 @@ class Scrubber:
         if _ACCOUNTS.search(path):
             return self._encoded(lambda text: re.sub(r"(?m)^((?:[^:\n]*:){4})[^:\n]*", r"\1", text), data)
         if _SHELL.search(path):
-            return self._encoded(lambda text: self._last(self._configuration.shell(text)), data)
-        return self._encoded(self._text, data)
+            return self._encoded(
+                lambda text: self._last(self._configuration.shell(without_free_text(text))), data
+            )
+        if path.startswith(("/proc/", "/sys/")) and "/root/" not in path:
+            return self._encoded(self._text, data)
+        return self._encoded(lambda text: self._text(without_free_text(text)), data)
 
     def _binary(self, data: bytes) -> Answer:
         if _PRINTABLE.search(data):
@@ -186,7 +203,10 @@ class Scrubber:
 
     def _table(self, text: str) -> str:
         """/proc/net tables with addresses in hexadecimal, as the kernel's own integers."""
-        return _MAC.sub(lambda m: self._hardware(m[0]), self._addresses(_HEX_ADDRESS.sub(self._hexadecimal, self._routes(text))))
+        return _MAC.sub(
+            lambda m: self._hardware(m[0]),
+            self._addresses(_HEX_ADDRESS.sub(self._hexadecimal, self._routes(text))),
+        )
 
     def _routes(self, text: str) -> str:
         """/proc/net/route: destination and gateway are the second and third column."""
@@ -237,14 +257,25 @@ class Scrubber:
         """Lines of /etc/hosts and resolv.conf: every word that isn't an address or a keyword is a host."""
         if found[2].startswith(("#", "options", "sortlist")):
             return found[0] if found[2].startswith("options") else found[1] + "#"
-        head = found[2] if found[2] in {"search", "domain", "nameserver"} or _looks_like_address(found[2]) else self._names.host(found[2])
+        head = (
+            found[2]
+            if found[2] in {"search", "domain", "nameserver"} or _looks_like_address(found[2])
+            else self._names.host(found[2])
+        )
         tail = re.sub(r"#.*", "#", found[3])
-        return found[1] + head + _HOST_WORD.sub(lambda m: m[0] if _looks_like_address(m[0]) else self._names.host(m[0]), tail)
+        return (
+            found[1]
+            + head
+            + _HOST_WORD.sub(lambda m: m[0] if _looks_like_address(m[0]) else self._names.host(m[0]), tail)
+        )
 
     # -- keys
 
     def _path(self, path: str) -> str:
-        if path.startswith(("/proc/", "/sys/", "socket:[", "pipe:[", "anon_inode:", "net:[")) and "root/" not in path:
+        if (
+            path.startswith(("/proc/", "/sys/", "socket:[", "pipe:[", "anon_inode:", "net:["))
+            and "root/" not in path
+        ):
             return path
         return "/".join(self._component(part) if part else "" for part in path.split("/"))
 
@@ -282,7 +313,12 @@ class Scrubber:
     def _learn(self, secret: str) -> None:
         """Remember a secret, unless it is a word that may well mean something else elsewhere."""
         kinds = sum(bool(re.search(kind, secret)) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]"))
-        if len(secret) >= 6 and (kinds >= 2 or len(secret) >= 12) and not is_harmless(secret) and len(self._learnt) < 1000:
+        if (
+            len(secret) >= 6
+            and (kinds >= 2 or len(secret) >= 12)
+            and not is_harmless(secret)
+            and len(self._learnt) < 1000
+        ):
             self._remember(secret, SCRUBBED)
 
     def _learn_host(self, name: str) -> None:
@@ -300,7 +336,9 @@ class Scrubber:
             return text
         if self._known is None:
             longest = sorted(self._learnt, key=len, reverse=True)
-            self._known = re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(map(re.escape, longest)) + r")(?![A-Za-z0-9])")
+            self._known = re.compile(
+                r"(?<![A-Za-z0-9])(?:" + "|".join(map(re.escape, longest)) + r")(?![A-Za-z0-9])"
+            )
         return self._known.sub(lambda m: self._learnt[m[0]], text)
 
 

@@ -13,14 +13,19 @@ from kamtcp.record.scrub_text import Identities
 
 _STRING = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\''
 _MODPARAM = re.compile(
-    rf"(\bmodparamx?[ \t]*\(\s*(?:{_STRING})\s*,\s*)({_STRING})(\s*,\s*)((?:{_STRING}|[^\"'();])*)(?=\)|\Z)", re.DOTALL
+    rf"(\bmodparamx?[ \t]*\(\s*(?:{_STRING})\s*,\s*)({_STRING})(\s*,\s*)((?:{_STRING}|[^\"'();])*)(?=\)|\Z)",
+    re.DOTALL,
 )
 _DEFINE = re.compile(
-    r"^([ \t]*(?:#!|!!)[ \t]*(?:try|re)?def(?:ine|exps?|exp)?[ \t]+)([A-Za-z_]\w*)([ \t]+)((?:[^\n\\]|\\\n|\\.)*)", re.MULTILINE
+    r"^([ \t]*(?:#!|!!)[ \t]*(?:try|re)?def(?:ine|exps?|exp)?[ \t]+)([A-Za-z_]\w*)([ \t]+)((?:[^\n\\]|\\\n|\\.)*)",
+    re.MULTILINE,
 )
 _DEFENV = re.compile(r"^[ \t]*(?:#!|!!)[ \t]*(?:try)?defenvs?\b", re.MULTILINE)
 _SUBST = re.compile(r"^([ \t]*(?:#!|!!)[ \t]*subst(?:defs?)?[ \t]+[\"']?)([^\w\s\"'])([^\n]*)", re.MULTILINE)
-_NAMES = re.compile(r"^[ \t]*(?:#!|!!)[ \t]*(?:(?:try|re)?def\w*[ \t]+|substdefs?[ \t]+[\"']?[^\w\s\"'])([A-Za-z_]\w*)", re.MULTILINE)
+_NAMES = re.compile(
+    r"^[ \t]*(?:#!|!!)[ \t]*(?:(?:try|re)?def\w*[ \t]+|substdefs?[ \t]+[\"']?[^\w\s\"'])([A-Za-z_]\w*)",
+    re.MULTILINE,
+)
 _OPTION_A = re.compile(
     r"(?<![^\s\"'=])((?:-A[ \t]*|--define[ =]))(?:(\\?[\"'])([A-Za-z_]\w*)=(.*?)(?=\2(?:\s|$)|\n|\Z)"
     r"|([A-Za-z_]\w*)=((?:\\?\"(?:[^\"\\\n]|\\[^\"])*\\?\"|'[^'\n]*'|\\.|[^\s\"'\\])*))"
@@ -31,7 +36,8 @@ _ENVIRONMENT_WORD = re.compile(
     r"|(?<![^\s=])()([A-Za-z_]\w*)=((?:\"[^\"\n]*\"?|'[^'\n]*'?|\\.|[^\s\"'\\])*)()"
 )
 _SHELL = re.compile(
-    r"^([ \t]*(?:export[ \t]+|declare[ \t]+(?:-x[ \t]+)?)?)([A-Za-z_]\w*)=(\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s;#\"']*)", re.MULTILINE
+    r"^([ \t]*(?:export[ \t]+|declare[ \t]+(?:-x[ \t]+)?)?)([A-Za-z_]\w*)=(\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s;#\"']*)",
+    re.MULTILINE,
 )
 _SECRET_OPTION = re.compile(r"--?([A-Za-z][\w-]*)")
 _USER_BESIDE_PASSWORD = re.compile(r"(?i)(?<![A-Za-z0-9_])(user(?:name)?|login|uid)(\s?=\s?)([^\s;,&\"'=]+)")
@@ -155,10 +161,14 @@ class Configuration:
         quote, name, value = (found[2], found[3], found[4]) if found[2] else ("", found[5], found[6])
         inner = value.strip("\\\"'")
         kept = self._defined(name, inner, frozenset())
-        return f"{found[1]}{quote}{name}=" + (value if kept == inner else value.replace(inner, kept, 1) if inner else value)
+        return f"{found[1]}{quote}{name}=" + (
+            value if kept == inner else value.replace(inner, kept, 1) if inner else value
+        )
 
     def _environment_word(self, found: re.Match[str]) -> str:
-        quote, name, value, end = next(found.groups()[n : n + 4] for n in (0, 4, 8) if found.groups()[n] is not None)
+        quote, name, value, end = next(
+            found.groups()[n : n + 4] for n in (0, 4, 8) if found.groups()[n] is not None
+        )
         return f"{quote}{name}={self._variable(name, value)}{end}"
 
     def _assignment(self, found: re.Match[str]) -> str:

@@ -20,8 +20,8 @@ _SYSLOG_HOST = re.compile(
 _FREE_TEXT = re.compile(r"(<script>:|\bACC:)[ \t]?(?=\S)")
 _USER = re.compile(
     r"(?i)(?<![A-Za-z0-9_-])((?:user(?:name)?|ruser|fuser|tuser|auth_?user|aor|caller(?:id)?|callee|account|login|subscriber|from_user|to_user"
-    r"|display(?:_?name)?|contact|from|to|src_user|dst_user|[frtoa]U)(?:\s?[=:]\s?|\s)[\[('\"<]{1,2}"
-    r"|(?:user(?:name)?|ruser|fuser|tuser|auth_?user|aor|caller(?:id)?|callee|account|login|subscriber|from_user|to_user|src_user|dst_user|[frtoa]U)=)"
+    r"|display(?:_?name)?|contact|from|to|src_user|dst_user|(?-i:[frtoa]U))(?:\s?[=:]\s?|\s)[\[('\"<]{1,2}"
+    r"|(?:user(?:name)?|ruser|fuser|tuser|auth_?user|aor|caller(?:id)?|callee|account|login|subscriber|from_user|to_user|src_user|dst_user|(?-i:[frtoa]U))=)"
     r"(?!(?:sips?|tel|user-[0-9a-f]{10}|scrubbed)\b)([^\s\[\]()'\"<>;,=]{1,128})"
 )
 

@@ -59,9 +59,15 @@ class Names:
 
     def host(self, name: str) -> str:
         """What stands for a host name; "localhost" and pseudonyms stay. Dotted names stay dotted."""
-        if name.lower().rstrip(".") in {"localhost", "localhost.localdomain", "invalid"} or _PSEUDONYM.fullmatch(name):
+        if name.lower().rstrip(".") in {
+            "localhost",
+            "localhost.localdomain",
+            "invalid",
+        } or _PSEUDONYM.fullmatch(name):
             return name
-        return f"host-{self._hash(b'host', name.rstrip('.'))}" + (".invalid" if "." in name.strip(".") else "")
+        return f"host-{self._hash(b'host', name.rstrip('.'))}" + (
+            ".invalid" if "." in name.strip(".") else ""
+        )
 
     def call(self, name: str) -> str:
         """What stands for a Call-ID."""
@@ -88,7 +94,8 @@ def is_strong(name: str) -> bool:
     if _STRONG.intersection(parts) or _STRONG.intersection(re.split(r"[^a-z0-9]+", low)):
         return True
     return any(
-        part.endswith(_STRONG_END) or (part.endswith(("pass", "pw")) and not part.endswith(_NOT_PASS)) for part in parts
+        part.endswith(_STRONG_END) or (part.endswith(("pass", "pw")) and not part.endswith(_NOT_PASS))
+        for part in parts
     )
 
 

@@ -13,7 +13,8 @@ from hashlib import blake2b
 from kamtcp.record.addresses import AddressMap, network
 
 NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
-_SOCK_DIAG_BY_FAMILY = 20
+# TCPDIAG_GETSOCK, the older request for both families at once, and SOCK_DIAG_BY_FAMILY: the same messages
+_SOCK_DIAG_TYPES = frozenset((18, 20))
 _INET, _INET6 = 2, 10
 _ID = 16 + 4  # sockid inside a message: behind nlmsghdr and four bytes of inet_diag_msg
 _SOURCE, _DESTINATION = _ID + 4, _ID + 20
@@ -43,7 +44,7 @@ _EMPTIED_IN_LINK = frozenset((20, 22, 24, 25, 31, 36))
 _WITHOUT_ADDRESSES = frozenset((36, 40, 64, 80, 88, 92))  # qdisc, class, neightbl, netconf, nsid, stats
 
 
-class CannotScrub(Exception):  # noqa: N818  (reads as what happened)
+class CannotScrub(Exception):
     """The bytes are not of a form in which all addresses are known."""
 
 
@@ -72,7 +73,7 @@ class Netlink:
                 continue
             if protocol == NETLINK_ROUTE:
                 self._route(out, offset, length, kind)
-            elif kind != _SOCK_DIAG_BY_FAMILY:
+            elif kind not in _SOCK_DIAG_TYPES:
                 raise CannotScrub(f"sock_diag message of type {kind}")
             elif data[offset + 16 : offset + 17] in (b"\x02", b"\x0a"):
                 if length < _ATTRIBUTES:
@@ -131,7 +132,9 @@ class Netlink:
         if len(data) < 4:
             return
 
-        def short(where: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        def short(
+            where: np.ndarray[tuple[int], np.dtype[np.int64]],
+        ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
             first, second = data[where].astype(np.int64), data[where + 1].astype(np.int64)
             return first | second << 8 if _little() else first << 8 | second
 
@@ -158,7 +161,9 @@ class Netlink:
                 family, prefix = out[start + 4], out[start + 5]
                 size = {_INET: 4, _INET6: 16}.get(family, 0)
                 if size and prefix and start + 12 + size <= end:
-                    out[start + 12 : start + 12 + size] = self._address(bytes(out[start + 12 : start + 12 + size]))
+                    out[start + 12 : start + 12 + size] = self._address(
+                        bytes(out[start + 12 : start + 12 + size])
+                    )
                 start += 12 + size
             elif out[start] in (2, 3, 4, 5, 11, 12):  # a port op is followed by one that carries the port
                 start += 8
@@ -207,7 +212,9 @@ class Netlink:
             first += (length + 3) & ~3
 
     def _any(self, address: bytes) -> bytes:
-        return self._address(address) if len(address) in (4, 16) else self.hardware(address) if address else b""
+        return (
+            self._address(address) if len(address) in (4, 16) else self.hardware(address) if address else b""
+        )
 
     def _address(self, address: bytes) -> bytes:
         return self._map.v4(address) if len(address) == 4 else self._map.v6(address)
@@ -254,7 +261,13 @@ def _without_link_data(info: bytes) -> bytes:
     inside = _attributes(info, 0, len(info))
     kinds = {info[start : start + size].rstrip(b"\0") for start, size, kind in inside if kind == 1}
     for start, size, kind in inside:
-        if kind in (2, 5) and not kinds <= {b"vlan", b"veth", b"dummy", b"ifb", b"vrf"}:  # INFO_DATA, INFO_SLAVE_DATA
+        if kind in (2, 5) and not kinds <= {
+            b"vlan",
+            b"veth",
+            b"dummy",
+            b"ifb",
+            b"vrf",
+        }:  # INFO_DATA, INFO_SLAVE_DATA
             for inner, length, _ in _attributes(info, start, start + size):
                 out[inner : inner + length] = bytes(length)
     return bytes(out)

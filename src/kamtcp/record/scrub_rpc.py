@@ -84,7 +84,13 @@ class Rpc:
         if size > 4:
             raise CannotScrub("BINRPC body too long")
         return b"".join(
-            (data[:1], bytes((data[1] & 0xF3 | (size - 1) << 2,)), len(body).to_bytes(size, "big"), data[2 + width : start], body)
+            (
+                data[:1],
+                bytes((data[1] & 0xF3 | (size - 1) << 2,)),
+                len(body).to_bytes(size, "big"),
+                data[2 + width : start],
+                body,
+            )
         )
 
     # -- JSON and HTTP
@@ -133,7 +139,11 @@ class Rpc:
             if low == "value" and define:  # core.ppdefines_full: name, value
                 new = self._addresses(self._configuration.define(define, value))
             elif low in _USERS and value and not _is_address(value):
-                new = self._addresses(value) if "://" in value or not value.strip("-") else self._names.user(value)
+                new = (
+                    self._addresses(value)
+                    if "://" in value or not value.strip("-")
+                    else self._names.user(value)
+                )
             elif name and is_secret(name):
                 new = self._addresses(self._configuration.define(name, value))
             else:
@@ -213,4 +223,3 @@ def _unescaped(literal: str) -> str:
 def _escaped(value: str) -> str:
     table = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return "".join(table.get(c) or (c if c >= " " else f"\\u{ord(c):04x}") for c in value)
-

@@ -22,7 +22,9 @@ _V4 = (
 )
 _ADDRESS_V4 = re.compile(_V4, re.ASCII)
 _ADDRESS = re.compile(r"(?P<v6>(?:[0-9A-Fa-f]{0,4}:){2,8}[0-9A-Fa-f:.]*)|" + _V4, re.ASCII)
-_VERSION_BEFORE = re.compile(r"(?:\b(?:version|release|ver)[ :=/\"']{0,3}v?|(?<![A-Za-z0-9])v)$", re.IGNORECASE)
+_VERSION_BEFORE = re.compile(
+    r"(?:\b(?:version|release|ver)[ :=/\"']{0,3}v?|(?<![A-Za-z0-9])v)$", re.IGNORECASE
+)
 _PORT = re.compile(r":[0-9]{1,5}$", re.ASCII)
 
 
@@ -43,7 +45,9 @@ class AddressText:
         glued = _glued(text, found.start() - 1) or _glued(text, found.end())
         for start, end in _readings(token):
             part = token[start:end]
-            if (glued and part.count(":") < 3) or (part.endswith("::") and _PATH_AFTER.match(text, found.start() + end)):
+            if (glued and part.count(":") < 3) or (
+                part.endswith("::") and _PATH_AFTER.match(text, found.start() + end)
+            ):
                 continue  # "std::add"; "0::/system.slice", "user:x:100:102::/home"
             mapped = self._colons(part, text, found.start() + end)
             if mapped is not None:
@@ -52,7 +56,9 @@ class AddressText:
 
     def _dotted(self, found: re.Match[str]) -> str:
         octets = [int(part) for part in found["v4"].split(".")]
-        if max(octets) > 255 or _VERSION_BEFORE.search(found.string[max(0, found.start() - 12) : found.start()]):
+        if max(octets) > 255 or _VERSION_BEFORE.search(
+            found.string[max(0, found.start() - 12) : found.start()]
+        ):
             return found[0]
         packed = bytes(octets)
         net = found["net"] or ""
@@ -106,11 +112,17 @@ def _readings(token: str) -> list[tuple[int, int]]:
 
 # -- identities ----------------------------------------------------------------------------------------------
 
-_PEM = re.compile(r"(-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[A-Z0-9 ]*-----)(.*?)(-----END |\Z)", re.DOTALL)
+_PEM = re.compile(
+    r"(-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[A-Z0-9 ]*-----)(.*?)(-----END |\Z)", re.DOTALL
+)
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,31})://")
 _URL_HOST = re.compile(r"[A-Za-z0-9_.-]+")
-_SIP_USER = re.compile(r"(?i)(?<![A-Za-z0-9])(sips?|pres|im|xmpp|h323|mailto)(:|%3a)([^\s@<>\"'{}|\\^`%]{1,256})(@|%40)")
-_SIP_HOST = re.compile(r"(?i)(?<![A-Za-z0-9])(sips?:(?:[^\s@<>\"']{1,256}@)?)([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)(?=[^A-Za-z0-9_.-]|$)")
+_SIP_USER = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(sips?|pres|im|xmpp|h323|mailto)(:|%3a)([^\s@<>\"'{}|\\^`%]{1,256})(@|%40)"
+)
+_SIP_HOST = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(sips?:(?:[^\s@<>\"']{1,256}@)?)([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)(?=[^A-Za-z0-9_.-]|$)"
+)
 _TEL = re.compile(r"(?i)(?<![A-Za-z0-9])(tel:)(\+?[0-9*#().A-Fa-f-]{2,40})")
 _QUOTED_NAME = re.compile(
     r"(\\\")([^\"\\\n<>]{1,128})(\\\"\s{0,4}<(?=(?:sips?|tel):))"  # quotes that are escaped themselves
@@ -122,7 +134,7 @@ _HEADER_NAME = re.compile(
     r"|Referred-By|Reply-To|History-Info)\s{0,4}[:=]\s{0,4})([^<>\s\"\n;,:=][^<>\"\n:;]{0,127}?)(\s{0,4}<(?=(?:sips?|tel):))"
 )
 _SECRET_HEADER = re.compile(
-    r"(?i)((?<![A-Za-z])(?:(?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|Set-Cookie|Cookie|Identity)[\"']?\s{0,4}:\s{0,4})"
+    r"(?i)((?<![A-Za-z-])(?:(?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|Set-Cookie|Cookie|Identity)[\"']?\s{0,4}:\s{0,4})"
     r"((?:(?!\\r|\\n|#01[25])[^\r\n])+)"
 )
 _CALL_ID = re.compile(
@@ -136,14 +148,20 @@ _ASSIGN = re.compile(
     r"(?<![A-Za-z0-9_.$#-])([A-Za-z_][A-Za-z0-9_.-]{1,63})(\\?[\"']?[ \t]{0,8}(?:=>|=(?!=)|:(?![:/]))[ \t]{0,8})"
     r"(\\?\"(?:[^\"\\\n]|\\.)*\"?|'(?:[^'\\\n]|\\.)*'?|[^\s;,&\"'()<>{}\[\]]+)"
 )
-_MAIL = re.compile(r"(?<![A-Za-z0-9_.+@%-])([A-Za-z0-9_.+%!~*-]{1,128})@([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(?![A-Za-z0-9@])")
-_UNIT = re.compile(r"\.(?:service|socket|timer|slice|scope|target|mount|device|swap|path|conf|d)$|^%", re.IGNORECASE)
+_MAIL = re.compile(
+    r"(?<![A-Za-z0-9_.+@%-])([A-Za-z0-9_.+%!~*-]{1,128})@([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(?![A-Za-z0-9@])"
+)
+_UNIT = re.compile(
+    r"\.(?:service|socket|timer|slice|scope|target|mount|device|swap|path|conf|d)$|^%", re.IGNORECASE
+)
 _E164 = re.compile(r"(?<![A-Za-z0-9_)\]+.])\+[1-9][0-9]{7,14}(?![0-9.])", re.ASCII)
 _TOP = (
     "com|net|org|biz|edu|gov|mil|arpa|tel|voip|telecom|eu|de|at|ch|fr|it|es|pt|nl|be|lu|uk|ie|dk|se|no|fi|cz|sk|hu|ro|bg|gr|tr|ru|ua|by"
     "|us|ca|mx|br|ar|cl|co|pe|au|nz|jp|cn|kr|hk|tw|sg|my|th|vn|ph|za|eg|ng|ke|ma|il|ae|sa|ir|pk|lk|kz|lt|lv|ee|si|hr|ba"
 )
-_INNER_TOP = "io|local|lan|internal|intranet|corp|home|cloud|app|dev|site|int|info|test|example|localdomain|private"
+_INNER_TOP = (
+    "io|local|lan|internal|intranet|corp|home|cloud|app|dev|site|int|info|test|example|localdomain|private"
+)
 _FQDN = re.compile(
     rf"(?i)(?<![A-Za-z0-9_.@$-])((?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{{0,62}})\.){{1,8}}(?:{_TOP})"
     rf"|(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{{0,62}})\.){{2,8}}(?:{_INNER_TOP}))(?![A-Za-z0-9_-]|\.[A-Za-z0-9_]|\()"
@@ -183,7 +201,7 @@ class Identities:
         if "://" in text:
             text = self._urls(text)
         if ":" in text:
-            text = _SECRET_HEADER.sub(rf"\1{SCRUBBED}", text)
+            text = _SECRET_HEADER.sub(_header, text)
             text = _QUOTED_NAME.sub(lambda m: (m[1] or m[4]) + user(m[2] or m[5]) + (m[3] or m[6]), text)
             text = _HEADER_NAME.sub(lambda m: m[1] + user(m[2]) + m[3], text)
             text = _TEL.sub(lambda m: m[1] + user(m[2]), text)
@@ -220,6 +238,8 @@ class Identities:
         body = value[len(quote) :]
         tail = quote if quote and body.endswith(quote) else ""
         body = body[: len(body) - len(tail)] if tail else body
+        if re.match(rf"{SCRUBBED}(?![A-Za-z0-9])", body):
+            return found[0]
         if ":" in between and not quote and (is_harmless(body) or body.startswith(("$", "/", "["))):
             return found[0]
         return name + between + quote + self.secret(name, body) + tail
@@ -241,7 +261,11 @@ class Identities:
 
     def _host(self, name: str) -> str:
         """A host pseudonym; addresses (mapped later), numbers and defined words stay."""
-        if _UNIT.search(name) or name.startswith(("[", "$")) or re.fullmatch(r"[0-9.]+|[A-Z][A-Z0-9_]*", name):
+        if (
+            _UNIT.search(name)
+            or name.startswith(("[", "$"))
+            or re.fullmatch(r"[0-9.]+|[A-Z][A-Z0-9_]*", name)
+        ):
             return name
         return self._names.host(name) if re.search(r"[A-Za-z]", name) else name
 
@@ -267,6 +291,19 @@ class Identities:
                 position = host.end()
         done.append(text[position:])
         return "".join(done)
+
+
+def _header(found: re.Match[str]) -> str:
+    """A header inside a quoted string ends with the string: `append_hf("Authorization: …")`."""
+    text, value = found.string, found[2]
+    before = text[max(text.rfind("\n", 0, found.start()) + 1, found.start() - 512) : found.start()]
+    if len(_BARE_QUOTE.findall(before)) % 2:
+        close = _BARE_QUOTE.search(value)
+        return found[1] + SCRUBBED + (value[close.start() :] if close else "")
+    return found[1] + SCRUBBED
+
+
+_BARE_QUOTE = re.compile(r"(?<!\\)\"")
 
 
 def _url_end(text: str, start: int, body: int) -> int:

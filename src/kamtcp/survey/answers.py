@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from kamtcp.host.door import Endpoint, Host
 from kamtcp.kamailio import identity, levels
 from kamtcp.kamailio.config import Config, loads
 from kamtcp.kamailio.rpc import Rpc
+from kamtcp.kamailio.values import Values
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import SharedMemory
 from kamtcp.model.machine import Counters
+
+T = TypeVar("T")
 
 STATISTICS = ("tcp:", "websocket:")
 
@@ -19,7 +23,12 @@ class Own(Rpc):
     """RPC to one instance: an endpoint counts only if core.psx names the attendant's own pid.
 
     Two instances may share a directory, and a default path then leads to the other one.
+
+    Attributes:
+        stalled: the command that got no answer in time, None while all did.
     """
+
+    stalled: str | None = None
 
     def __init__(
         self, host: Host, candidates: Sequence[Endpoint], inner_pid: int, timeout: float = 2.0
@@ -38,6 +47,19 @@ class Own(Rpc):
                                     "another Kamailio answers there"))  # fmt: skip
             left = left[left.index(self.endpoint) + 1 :]
         self.passed_over = (*strangers, *self.passed_over)
+
+    def fact(self, parse: Callable[[Values], T], method: str, *args: int | str) -> T | Absent:
+        """As `Rpc.fact`; a server that let one command wait is not asked again, so that a check ends in time."""
+        if self.stalled is not None:
+            return Absent(
+                " ".join((method, *map(str, args))),
+                Why.TIMEOUT,
+                f"not asked, since {self.stalled} got no answer",
+            )
+        found = super().fact(parse, method, *args)
+        if isinstance(found, Absent) and found.why is Why.TIMEOUT and not isinstance(self.endpoint, Absent):
+            self.stalled = method
+        return found
 
 
 def shared_memory(rpc: Rpc) -> SharedMemory | Absent:

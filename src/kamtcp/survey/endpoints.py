@@ -5,6 +5,8 @@ Source  Kamailio src/modules/ctl/ctl.c (DEFAULT_CTL_SOCKET), src/modules/jsonrpc
 
 from __future__ import annotations
 
+from functools import partial
+
 from kamtcp.host.door import Endpoint, Host, Transport
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, modparam
@@ -18,12 +20,13 @@ HTTP_PATH = "/RPC"
 
 
 def candidates(
-    host: Host, pid: int, line: CommandLine | Absent, config: Config | Absent
+    host: Host, inside: Host, pid: int, line: CommandLine | Absent, config: Config | Absent
 ) -> tuple[Endpoint, ...]:
     """Endpoints in the order they should be tried: those with processes of their own first.
 
     Args:
         host: where /proc/PID/net is read.
+        inside: the machine as the instance sees it.
         pid: a process of the instance.
         line: its command line.
         config: its configuration.
@@ -40,7 +43,21 @@ def candidates(
         *_configured(config, "fifo_name", directories, Transport.JSON_FIFO),
         *_in(directories, FIFO_NAME, Transport.JSON_FIFO),
     ]
-    return tuple(dict.fromkeys((*ctl, *dgram, *fifo, *_http(config))))
+    return _distinct(inside, (*ctl, *dgram, *fifo, *_http(config)))
+
+
+def _distinct(inside: Host, found: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Each socket once: /var/run is /run on most hosts, and a server that hangs must not be asked twice."""
+    seen: dict[object, Endpoint] = {}
+    for endpoint in found:
+        stat = (
+            attempt(endpoint.address, partial(inside.stat, endpoint.address))
+            if endpoint.address[0] == "/"
+            else None
+        )
+        inode = None if stat is None or isinstance(stat, Absent) else stat.inode
+        seen.setdefault((endpoint.transport, inode or endpoint.address), endpoint)
+    return tuple(seen.values())
 
 
 def _directories(line: CommandLine | Absent, config: Config | Absent) -> tuple[str, ...]:

@@ -50,7 +50,10 @@ class View(Struct, frozen=True):
             obstacle = absent_of(f"namespaces of pid {pid}", error)
             if isinstance(link, str) and link != own_netns:
                 return View(Nowhere(obstacle), link, pid, obstacle)
-            return View(host, own_netns, pid, obstacle)
+            assumed = Absent(
+                obstacle.source, obstacle.why, "taken to be the reader's own; " + obstacle.detail
+            )
+            return View(host, own_netns, pid, assumed)
         return View(inside, own_netns if isinstance(link, Absent) else link, pid, None)
 
 
@@ -62,7 +65,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     version, origin = evidence.version_in_binary(host, pid), Origin.READ
     config = _config(host, view, line, path, version)
     inner = _inner_pid(host, pid)
-    rpc = answers.Own(inside, endpoints.candidates(host, pid, line, config), inner)
+    rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
     said = rpc.fact(identity.version, "core.version")
     if not isinstance(said, Absent):
         version = said.version
@@ -206,8 +209,8 @@ def _clients_per_source(
     inside: Host, found: dict[str, Parameter], listeners: tuple[ListenQueue, ...] | Absent
 ) -> int | Absent:
     """Connections of the busiest peer address. A full census, so only where a cap per source is in force."""
-    cap = found["tcp_accept_iplimit"].value
-    if not isinstance(cap, int) or cap <= 0:
+    cap = found.get("tcp_accept_iplimit")
+    if cap is None or not isinstance(cap.value, int) or cap.value <= 0:
         return Absent("peer addresses", Why.NOT_ASKED, "counted only where a cap per source is in force")
     if isinstance(listeners, Absent):
         return listeners

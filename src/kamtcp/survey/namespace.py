@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.machine import Counters, Link, ListenQueue, Namespace, PeerUse
@@ -76,7 +78,15 @@ def _states(view: Host, counters: Counters | Absent) -> sockets.States | Absent:
     established = counters.get("Tcp.CurrEstab")
     if isinstance(established, Absent):
         return established
-    return attempt("inet_diag", lambda: sockets.states(view, established, close_wait_counted=None))
+    found = attempt("inet_diag", lambda: sockets.states(view, established, close_wait_counted=None))
+    if isinstance(found, Absent) or not isinstance(found.established, Absent):
+        return found
+    # whether the kernel counts CLOSE-WAIT in CurrEstab matters only where there are such sockets
+    counted = attempt("probe close-wait-counted", lambda: view.probe("close-wait-counted") == b"1")
+    if isinstance(counted, Absent):
+        return found
+    waiting = found.by_state.get("CLOSE_WAIT", 0) if counted else 0
+    return replace(found, established=max(0, established - waiting))
 
 
 def _sockstat(view: Host, pid: int | None) -> Counters | Absent:

@@ -58,7 +58,9 @@ def collect(
     found: dict[str, Parameter] = {}
     known = None if isinstance(version, Absent) else versions.parse_version(version)
     for name, default in _DEFAULTS.items():
-        found[name] = _from_file(name, default, config, known)
+        value = _from_file(name, default, config, known)
+        if value is not None:
+            found[name] = value
     for name in _FILE_ONLY:
         if not isinstance(config, Absent) and name in config.params:
             found[name] = _setting(config, name)
@@ -86,31 +88,34 @@ def _setting(config: Config, name: str) -> Parameter:
     return Parameter(value, Origin.READ if setting.sure else Origin.ASSUMED, setting.where)
 
 
-def _from_file(name: str, default: int, config: Config | Absent, known: versions.Version | None) -> Parameter:
+def _from_file(
+    name: str, default: int, config: Config | Absent, known: versions.Version | None
+) -> Parameter | None:
+    """What the file says, else the compiled default; None where neither can be told.
+
+    A default stands only behind a file that was read: an unread one may say anything.
+    """
     if known is not None and not versions.has_parameter(known, name):
         if name == "tcp_listen_backlog":
             return Parameter(default, Origin.DEFAULT, f"compiled in, no parameter before 6.1 ({known.text})")
         return Parameter("none", Origin.DEFAULT, f"not in {known.text}")
-    if not isinstance(config, Absent) and name in config.params:
+    if isinstance(config, Absent):
+        return None
+    if name in config.params:
         return _setting(config, name)
-    where = (
-        "compiled default"
-        if not isinstance(config, Absent)
-        else "compiled default; the configuration could not be read"
-    )
-    origin = Origin.DEFAULT if not isinstance(config, Absent) and known is not None else Origin.ASSUMED
-    return Parameter(default, origin, where)
+    return Parameter(default, Origin.DEFAULT if known is not None else Origin.ASSUMED, "compiled default")
 
 
 def _add_modparams(found: dict[str, Parameter], config: Config | Absent) -> None:
+    if isinstance(config, Absent):
+        return
     for module, name, default in _MODPARAMS:
-        param = None if isinstance(config, Absent) else modparam(config, module, name)
+        param = modparam(config, module, name)
         if param is None:
-            origin = Origin.ASSUMED if isinstance(config, Absent) else Origin.DEFAULT
-            found[f"{module}.{name}"] = Parameter(default, origin, "compiled default")
+            found[f"{module}.{name}"] = Parameter(default, Origin.DEFAULT, "compiled default")
         else:
             found[f"{module}.{name}"] = Parameter(param.value, Origin.READ, f"{param.file}:{param.line}")
-    threshold = None if isinstance(config, Absent) else modparam(config, "tls", "low_mem_threshold1")
+    threshold = modparam(config, "tls", "low_mem_threshold1")
     if threshold is not None and isinstance(threshold.value, int):
         value = (
             threshold.value * 1024 if threshold.value > 0 else threshold.value
@@ -138,7 +143,7 @@ def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
             value = info.get(name) if any(pair[0] == name for pair in info.pairs) else None
             if isinstance(value, int):
                 found[f"{key}_hard"] = Parameter(value, Origin.READ, "core.tcp_info")
-                if found[key].where != "core.tcp_options":
+                if key not in found or found[key].where != "core.tcp_options":
                     found[key] = Parameter(value, Origin.READ, "core.tcp_info")
 
 

@@ -1,0 +1,53 @@
+"""The benchmarks of reading sockets run to their end, on few sockets."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("ss")), reason="needs cc and ss")
+def test_the_census_benchmark_counts_what_c_and_ss_count():
+    """2,000 sockets and a listener: everybody who counts them all says 2,001."""
+    command = [
+        sys.executable,
+        HERE / "census.py",
+        "--sockets",
+        "2000",
+        "--repeat",
+        "1",
+        "--no-slow",
+        "--json",
+        "-",
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    rows = json.loads(done.stdout)["rows"]
+    for name in ("kamtcp full census", "kamtcp full, in a new process", "C, same dump", "ss -tan"):
+        assert rows[name]["counted"] == 2001
+    assert rows["kamtcp states census"]["counted"] == 2001
+    assert rows["kamtcp outbound"]["counted"] == 1000
+    assert rows["kamtcp listeners"]["counted"] == 1
+
+
+def test_a_start_is_compared_with_a_bare_one(monkeypatch):
+    """The startup benchmark gives each command its ratio to the first; a failure is no measurement."""
+    monkeypatch.syspath_prepend(str(HERE))
+    import startup
+
+    bare = [sys.executable, "-c", "pass"]
+    rows = startup.measure(
+        {"bare": bare, "json": [sys.executable, "-c", "import json; print(json.dumps(1))"]}, 3
+    )
+    assert rows["bare"]["ratio"] == 1
+    assert rows["json"]["wall_ms"] > 0
+    for wrong in ("raise SystemExit(7)", "raise SystemExit('no such program')"):
+        with pytest.raises(SystemExit):
+            startup.run([sys.executable, "-c", wrong], dict(os.environ))

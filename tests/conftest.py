@@ -1,0 +1,60 @@
+"""Shared by all tests: golden files, and skips that must not go unnoticed.
+
+In CI (CI=true) a skip that isn't on tests/allowed_skips.txt is a failure: a test that silently stopped
+running proves nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import Path
+
+import pytest
+
+from kamtcp.rehearse.kamailio import packages_root
+
+HERE = Path(__file__).parent
+ALLOWED = HERE / "allowed_skips.txt"
+
+# every test that starts a Kamailio finds it by this name; `make packages` has fetched it
+_root = packages_root(str(HERE.parent / ".cache/packages/root"))
+if _root is not None:
+    os.environ["KAMTCP_KAMAILIO_ROOT"] = _root
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="renew tests/golden/ from what is printed now")
+
+
+@pytest.fixture
+def golden(request):
+    """Compare text with tests/golden/NAME; --update-golden renews it."""
+
+    def compare(name: str, text: str) -> None:
+        path = HERE / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        assert path.exists(), f"no golden file {name}: run pytest --update-golden and read the change"
+        assert text == path.read_text()
+
+    return compare
+
+
+def allowed_skips() -> list[str]:
+    """Patterns of test ids that may be skipped in CI, one a line, with the reason behind #."""
+    lines = ALLOWED.read_text().splitlines() if ALLOWED.exists() else []
+    return [line.split("#", 1)[0].strip() for line in lines if line.split("#", 1)[0].strip()]
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None:
+        return
+    patterns = allowed_skips()
+    skipped = [report.nodeid for report in reporter.stats.get("skipped", [])]
+    wrong = [each for each in skipped if not any(fnmatch.fnmatch(each, pattern) for pattern in patterns)]
+    if wrong and exitstatus == 0:
+        reporter.write_line(f"skipped, but not on {ALLOWED.name}: " + ", ".join(sorted(wrong)), red=True)
+        session.exitstatus = 1
