@@ -1,6 +1,6 @@
 """A process with a ctl socket that answers as it was told: hang, lie, flood. Run as a program by test_wrong_inputs.py.
 
-    python fake_kamailio.py SOCKET BEHAVIOUR
+python fake_kamailio.py SOCKET BEHAVIOUR
 """
 
 from __future__ import annotations

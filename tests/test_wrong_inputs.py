@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from commands import REFERENCE, Ran, run
+
 from kamtcp.record.archive import Answer, Failed, Recording, load, write
 
 FAKE = str(Path(__file__).with_name("fake_kamailio.py"))
@@ -50,7 +50,9 @@ class TestARecording:
         (tmp_path / "f").write_bytes(whole[:kept])
         assert "cut: " in self.refused(capsys, tmp_path / "f")
 
-    @pytest.mark.parametrize("content", [b"#!/bin/sh\n", b"\x7fELF\x02\x01", b"\x1f\x8b\x08", b"{}", b"\0" * 5000])
+    @pytest.mark.parametrize(
+        "content", [b"#!/bin/sh\n", b"\x7fELF\x02\x01", b"\x1f\x8b\x08", b"{}", b"\0" * 5000]
+    )
     def test_a_foreign_file(self, capsys, tmp_path, content):
         (tmp_path / "f").write_bytes(content)
         assert "not a recording of kamtcp" in self.refused(capsys, tmp_path / "f")
@@ -115,13 +117,18 @@ class TestFilesOfTheKernel:
         """Its descriptors can't be told any more: a blind spot, and what is next is called the latest."""
         found = self.judged(capsys, tmp_path, (r"/proc/\d+/limits$", lambda answer: answer[:200]))
         assert "at the latest at 2,048 connections" in found.out
-        assert re.search(r"descriptors of tcp main: /proc/\d+/limits: malformed \(.*?\); could lie below", found.out)
+        assert re.search(
+            r"descriptors of tcp main: /proc/\d+/limits: malformed \(.*?\); could lie below", found.out
+        )
 
     @pytest.mark.parametrize(
         ("path", "said"),
         [
             (r"/proc/meminfo$", "memory of the machine for sockets: /proc/meminfo: malformed"),
-            (r"/net/sockstat$", "tcp_mem, socket buffers of the whole machine: /proc/net/sockstat: malformed"),
+            (
+                r"/net/sockstat$",
+                "tcp_mem, socket buffers of the whole machine: /proc/net/sockstat: malformed",
+            ),
             (r"fs/file-nr$", "fs.file-max, open files of the machine: /proc/sys/fs/file-nr: malformed"),
         ],
     )
@@ -136,13 +143,19 @@ class TestFilesOfTheKernel:
             return answer + b"NewField: 5 kB\n"
 
         plain = self.judged(capsys, tmp_path, (r"/proc/meminfo$", lambda answer: answer))
-        assert self.judged(capsys, tmp_path, (r"/proc/meminfo$|/proc/\d+/status$", with_more)).out == plain.out
+        assert (
+            self.judged(capsys, tmp_path, (r"/proc/meminfo$|/proc/\d+/status$", with_more)).out == plain.out
+        )
 
     @pytest.mark.parametrize(
         ("path", "value", "said"),
         [
             (r"fs/nr_open$", b"-1\n", "0 ╌╌╌╌╌╌╌╌╌╌╌╌╌╌ fs.nr_open, how far RLIMIT_NOFILE can be raised"),
-            (r"fs/nr_open$", b"18446744073709551616\n", "expected 1 or more numbers, got '18446744073709551616'"),
+            (
+                r"fs/nr_open$",
+                b"18446744073709551616\n",
+                "expected 1 or more numbers, got '18446744073709551616'",
+            ),
             (r"fs/nr_open$", b"max\n", "fs.nr_open: malformed"),
             (r"ip_local_port_range$", b"-1\t-1\n", "1 ░░░░░░░░░░░░░░ ephemeral ports"),
             (r"ip_local_port_range$", b"\n", "ephemeral ports: net.ipv4.ip_local_port_range: malformed"),
@@ -171,7 +184,10 @@ class TestFilesOfTheKernel:
 
     def test_a_target_file_that_is_wrong_is_one_line(self, capsys, tmp_path, monkeypatch):
         made = load(REFERENCE)
-        sample = {**made.samples[0], ("", "read", "/etc/kamtcp/target.toml"): b"[default]\nconnections = 'many'\n"}
+        sample = {
+            **made.samples[0],
+            ("", "read", "/etc/kamtcp/target.toml"): b"[default]\nconnections = 'many'\n",
+        }
         write(str(tmp_path / "f"), Recording(made.header, [sample]))
         monkeypatch.setattr("kamtcp.cli.target.TARGET_FILE", "/etc/kamtcp/target.toml")
         found = run(capsys, "check", "--from", str(tmp_path / "f"))

@@ -36,11 +36,23 @@ def found(host: TreeHost, only: str = "") -> dict[int, list[int]]:
 
 class TestFamilies:
     def test_one_instance_is_the_attendant_and_its_children(self):
-        host = processes((1, "init", 0), (812, "kamailio", 1), (813, "kamailio", 812), (814, "kamailio", 812), (900, "bash", 1))
+        host = processes(
+            (1, "init", 0),
+            (812, "kamailio", 1),
+            (813, "kamailio", 812),
+            (814, "kamailio", 812),
+            (900, "bash", 1),
+        )
         assert found(host) == {812: [812, 813, 814]}
 
     def test_several_are_told_apart_by_their_attendants(self):
-        host = processes((1, "init", 0), (10, "kamailio", 1), (11, "kamailio", 10), (20, "kamailio", 1), (21, "kamailio", 20))
+        host = processes(
+            (1, "init", 0),
+            (10, "kamailio", 1),
+            (11, "kamailio", 10),
+            (20, "kamailio", 1),
+            (21, "kamailio", 20),
+        )
         assert found(host) == {10: [10, 11], 20: [20, 21]}
 
     def test_a_shell_between_two_of_them_makes_two(self):
@@ -87,7 +99,9 @@ class TestHidden:
 
 class TestNames:
     def test_one_is_called_kamailio_whatever_its_file(self):
-        assert [each.name for each in with_distinct_names((instance(config_path="/etc/sip.cfg"),))] == ["kamailio"]
+        assert [each.name for each in with_distinct_names((instance(config_path="/etc/sip.cfg"),))] == [
+            "kamailio"
+        ]
 
     def test_several_are_called_by_their_files_and_by_pid_where_those_are_equal(self):
         many = (instance(config_path="/etc/a/edge.cfg"), instance(config_path="/etc/b/core.cfg"),
@@ -170,7 +184,9 @@ class TestEndpoints:
         assert next(each for each in given if each.address.endswith("my.fifo")).reply_dir == "/run/replies"
 
     def test_a_runtime_directory_of_the_command_line_replaces_the_defaults(self):
-        given = endpoints.candidates(TreeHost({}), TreeHost({}), 10, line("-Y", "/srv/run"), Absent("x", Why.DENIED))
+        given = endpoints.candidates(
+            TreeHost({}), TreeHost({}), 10, line("-Y", "/srv/run"), Absent("x", Why.DENIED)
+        )
         assert {each.address.rpartition("/")[0] for each in given} == {"/srv/run"}
 
     def test_one_socket_under_two_names_is_asked_once(self):
@@ -181,7 +197,11 @@ class TestEndpoints:
                 return Stat(0, 77, 0, 0, 0o140600, 0.0)
 
         given = endpoints.candidates(TreeHost({}), Linked({}), 10, line(), Absent("x", Why.DENIED))
-        assert [each.transport for each in given] == [Transport.BINRPC_UNIX, Transport.JSON_DGRAM, Transport.JSON_FIFO]
+        assert [each.transport for each in given] == [
+            Transport.BINRPC_UNIX,
+            Transport.JSON_DGRAM,
+            Transport.JSON_FIFO,
+        ]
 
     def test_an_address_that_can_not_be_one_is_passed_over_and_the_next_is_asked(self):
         """A name instead of numbers must not end the check."""
@@ -203,12 +223,18 @@ class TestParameters:
     def test_the_file_comes_before_the_compiled_default(self):
         given = self.of()
         assert (given["tcp_max_connections"].value, given["tcp_max_connections"].where) == (4000, "/k.cfg:3")
-        assert (given["tls_max_connections"].value, given["tls_max_connections"].origin) == (2048, Origin.DEFAULT)
+        assert (given["tls_max_connections"].value, given["tls_max_connections"].origin) == (
+            2048,
+            Origin.DEFAULT,
+        )
         assert given["open_files_limit"].value == 5000
         assert given["tcp_max_connections_file"].value == 4000
 
     def test_what_a_version_does_not_have_is_none(self):
-        assert (self.of()["tcp_accept_iplimit"].value, self.of()["tcp_accept_iplimit"].where) == ("none", "not in 5.6.3")
+        assert (self.of()["tcp_accept_iplimit"].value, self.of()["tcp_accept_iplimit"].where) == (
+            "none",
+            "not in 5.6.3",
+        )
         assert self.of(version="6.1.4")["tcp_accept_iplimit"].value == 1024
         assert "no parameter before 6.1" in self.of()["tcp_listen_backlog"].where
 
@@ -222,7 +248,11 @@ class TestParameters:
 
     def test_memory_comes_from_the_command_line(self):
         given = self.of(CONFIG, "5.6.3", "-M", "16", "-m", "128", "-x", "tlsf")
-        assert (given["pkg_bytes"].value, given["shm_megabytes"].value, given["shm_manager"].value) == (16 << 20, 128, "tlsf")
+        assert (given["pkg_bytes"].value, given["shm_megabytes"].value, given["shm_manager"].value) == (
+            16 << 20,
+            128,
+            "tlsf",
+        )
 
     @pytest.mark.parametrize(
         ("text", "role"),
