@@ -68,23 +68,14 @@ def start() -> None:
     """The program: `main`, then out at once.
 
     A look makes tens of thousands of objects and keeps them to its end. Searching them for garbage again and again,
-    and taking them apart one by one at the end, were a sixth of its time. So nothing may wait for `atexit` here.
+    and taking them apart one by one at the end, were a sixth of its time. So nothing may wait for `atexit` here;
+    what is said has been flushed by cli/out.py.
     """
     import gc
     import os
 
     gc.set_threshold(200_000)
-    code = -1
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = 0  # the reader went away (head, less)
-    except OSError as error:
-        if code != EXIT_USAGE:  # else a line has said what failed, and it fails here once more
-            sys.stderr.write(f"kamtcp: standard output: {error.strerror}\n")
-        code = EXIT_USAGE
-    os._exit(code)
+    os._exit(main())
 
 
 if __name__ == "__main__":
