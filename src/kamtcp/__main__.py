@@ -68,14 +68,13 @@ def start() -> None:
     """The program: `main`, then out at once.
 
     A look makes tens of thousands of objects and keeps them to its end. Searching them for garbage again and again,
-    and taking them apart one by one at the end, were a sixth of its time. So nothing may wait for `atexit` here;
-    what is said has been flushed by cli/out.py.
+    and taking them apart one by one at the end, were a sixth of its time. So nothing may wait for `atexit` here.
     """
     import gc
     import os
 
     gc.set_threshold(200_000)
-    os._exit(main())
+    os._exit(main())  # what was said is flushed: cli/out.py sees to it
 
 
 if __name__ == "__main__":
