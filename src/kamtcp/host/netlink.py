@@ -14,8 +14,10 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import socket
 import struct
+from _socket import AF_NETLINK, MSG_TRUNC, SO_RCVTIMEO, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET
+
+from kamtcp.host.bare_socket import Socket
 
 HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
 NLMSG_NOOP = 1
@@ -51,10 +53,10 @@ def dump(protocol: int, request: bytes, *, bound: int = 1 << 30, timeout: float 
     if len(request) < HEADER.size:
         raise ValueError("request is shorter than a netlink header")
     sequence = HEADER.unpack_from(request)[3]
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as sock:
+    with Socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol) as sock:
         sock.connect((0, 0))  # from now on the kernel refuses datagrams of anyone but itself
         micros = max(1, int(timeout * 1e6))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", *divmod(micros, 1_000_000)))
+        sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, struct.pack("@ll", *divmod(micros, 1_000_000)))
         try:
             sock.send(request)
             return _receive(sock, sequence, bound)
@@ -62,7 +64,7 @@ def dump(protocol: int, request: bytes, *, bound: int = 1 << 30, timeout: float 
             raise TimeoutError(errno.ETIMEDOUT, f"netlink {protocol}: no answer in {timeout:g} s") from None
 
 
-def _receive(sock: socket.socket, sequence: int, bound: int) -> memoryview:
+def _receive(sock: Socket, sequence: int, bound: int) -> memoryview:
     """All datagrams of one dump, one after the other in one buffer."""
     memory = mmap.mmap(-1, _START, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     size, at = _START, 0
@@ -73,7 +75,7 @@ def _receive(sock: socket.socket, sequence: int, bound: int) -> memoryview:
             size *= 2
             memory.resize(size)
             view = memoryview(memory)
-        got = sock.recv_into(view[at:], 0, socket.MSG_TRUNC)
+        got = sock.recv_into(view[at:], 0, MSG_TRUNC)
         if got > size - at:
             raise OSError(errno.EMSGSIZE, f"netlink datagram of {got} bytes was cut")
         taken, ended = _judge(view[at : at + got], sequence)
