@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kamtcp.cli.report import headline, text
+from kamtcp.cli.report import headline, headline_of_rates, text
 from kamtcp.cli.wrap import Screen
 from kamtcp.diagnose.finding import Cure
 from kamtcp.model.absent import Absent, Why
@@ -93,10 +93,13 @@ def test_the_first_lines_answer_the_question(name):
 class TestTheHeadline:
     def test_it_names_what_stops_first_and_next(self):
         line = headline(verdict(main={"nofile_soft": 1024}))
-        assert line.startswith(
-            "Stops at 994 connections: descriptors of tcp main. Next: 100,000, tcp_max_connections. "
+        assert (
+            line == "Stops at 994 connections: descriptors of tcp main. Next: 100,000, tcp_max_connections."
         )
-        assert "At one instant: 1,025, accept queue. Per second: " in line
+        second = headline_of_rates(verdict(main={"nofile_soft": 1024}))
+        assert second.startswith("New connections: ")
+        assert "at one instant (" in second
+        assert "a second (" in second
 
     def test_it_counts_what_could_not_be_seen(self):
         line = headline(verdict(main={"nofile_soft": DENIED}))
