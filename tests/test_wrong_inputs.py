@@ -197,7 +197,7 @@ class TestFilesOfTheKernel:
 
 
 @pytest.fixture
-def fake(tmp_path):
+def fake(tmp_path, alone):
     """Starts a process with a ctl socket that behaves so; gives its pid."""
     started = []
 
