@@ -222,8 +222,6 @@ class TestAnRpcSocket:
         ("behaviour", "said"),
         [
             ("hang", "no whole answer in 2 s"),
-            ("never accepts", "no whole answer in 2 s"),
-            ("drip", "no whole answer in 2 s"),
             ("garbage", "BINRPC header: expected 0xa1 (magic and version), got b'H'"),
             ("close", "reply cut after 0 bytes"),
             ("cut", "reply cut after"),
