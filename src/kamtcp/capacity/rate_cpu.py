@@ -46,7 +46,9 @@ def per_source_scan(s: Situation) -> Ceiling:
         return SCAN.none(f"tcp_accept_iplimit={found.value} switches it off ({found.where})")
     opened = s.opened_figure()
     goal = s.target.connections
-    held = Figure(goal, "connections of the target", Origin.TARGET) if goal else opened
+    held = (
+        Figure(goal, "connections of the target", Origin.TARGET) if goal and goal > opened.value else opened
+    )
     base = Figure(reference.ACCEPT_MICROSECONDS, "us per new connection", Origin.REFERENCE)
     each = Figure(reference.SCAN_MICROSECONDS_PER_CONNECTION, "us per open connection", Origin.REFERENCE)
     return SCAN.met(
