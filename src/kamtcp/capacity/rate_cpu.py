@@ -54,7 +54,9 @@ def per_source_scan(s: Situation) -> Ceiling:
     return SCAN.met(
         int(1e6 / (base.value + each.value * held.value)),
         f"1000000 us / ({base.value:g} ({base.what}) + {each.value:g} ({each.what}) x {held.value:.0f} ({held.what}))",
-        (base, each, held), now=0, goal=s.goal_rate,
+        # whether there is a limit at all may be an assumption (version or configuration not seen)
+        (base, each, held, *([s.figure("tcp_accept_iplimit")] if isinstance(found.value, int) else [])),
+        now=0, goal=s.goal_rate,
     )  # fmt: skip
 
 

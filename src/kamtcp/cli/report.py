@@ -43,11 +43,12 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
     name = "" if instance.name == "kamailio" else f"{instance.name}, "
     main = instance.tcp_main
     pids = f"pid {instance.attendant}" + ("" if isinstance(main, Absent) else f", tcp main {main.pid}")
-    workers = len(instance.of_role(Role.TCP_WORKER))
+    count = len(instance.of_role(Role.TCP_WORKER))
+    workers = f"{count} TCP workers" if count else "TCP workers not told apart"
     away = "" if instance.netns == machine.netns else f", in {instance.netns}"
     line = (
         f"{machine.node}: kamailio {version} ({name}{pids}), {instance.process_count} processes,"
-        f" {workers} TCP workers{away}; {kernel}"
+        f" {workers}{away}; {kernel}"
     )
     return wrapped(line, screen.width, "  ", "")
 
