@@ -65,8 +65,8 @@ def slows_first(ladder: Ladder) -> tuple[Ceiling, ...]:
 
 
 def _slows_a_stated_rate(ceiling: Ceiling) -> bool:
-    """Whether it could keep the target's new connections waiting; without a stated rate it concerns nobody."""
-    return ceiling.kind is not Kind.HELD and ceiling.effect is Effect.SLOWS and ceiling.goal is not None
+    """Whether it is a queue that could keep the target's new connections waiting; without a stated rate it concerns nobody."""
+    return ceiling.kind is Kind.INSTANT and ceiling.effect is Effect.SLOWS and ceiling.goal is not None
 
 
 def blind_spots(ladder: Ladder, target_held: int | None) -> tuple[Ceiling, ...]:
