@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kamtcp.model.absent import Absent, Limit, Why
+from kamtcp.model.settings import BootFiles, SettingFiles
 
 
 class Counters(Struct, frozen=True, tag="counters"):
@@ -38,6 +39,7 @@ class Machine(Struct, frozen=True):
             geometry of this kernel.
         handoff_messages, handoff_sndbuf: how many descriptors one socketpair takes (probe), and its SO_SNDBUF.
         softnet_dropped, softnet_time_squeeze: sums over CPUs since boot.
+        settings: what files set at boot. boot_files: other files that are taken for settings.
     """
 
     node: str
@@ -62,6 +64,8 @@ class Machine(Struct, frozen=True):
     handoff_sndbuf: int | Absent
     softnet_dropped: int | Absent
     softnet_time_squeeze: int | Absent
+    settings: SettingFiles = SettingFiles()
+    boot_files: BootFiles = BootFiles()
 
 
 class ListenQueue(Struct, frozen=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from kamtcp.host.door import Host, Reader
 from kamtcp.model.absent import UNLIMITED, Absent, Limit
 from kamtcp.model.machine import Machine
-from kamtcp.observe import files, memory, slabs, softnet, sysctl
+from kamtcp.model.settings import BootFiles
+from kamtcp.observe import files, memory, modprobe, pamlimits, slabs, softnet, sysctl, sysctlfiles
 from kamtcp.observe.attempt import attempt
 
 #: file-max of systemd and of 64-bit kernels that mean "no limit"
@@ -47,7 +48,15 @@ def collect(host: Host, reader: Reader) -> Machine:
         handoff_sndbuf=probe if isinstance(probe, Absent) else probe[1],
         softnet_dropped=cpus if isinstance(cpus, Absent) else sum(cpu.dropped for cpu in cpus),
         softnet_time_squeeze=cpus if isinstance(cpus, Absent) else sum(cpu.time_squeeze for cpu in cpus),
+        settings=sysctlfiles.collect(host),
+        boot_files=_boot_files(host),
     )
+
+
+def _boot_files(host: Host) -> BootFiles:
+    limits, unread = pamlimits.collect(host)
+    modules, unknown = modprobe.collect(host)
+    return BootFiles(limits, modules, (*unread, *unknown))
 
 
 def _sysctl(host: Host, name: str) -> str | Absent:
