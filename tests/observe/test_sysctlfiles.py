@@ -187,6 +187,13 @@ class TestWhatIsThereNow:
         assert found.live["net.ipv4.tcp_tw_recycle"] == Absent("net.ipv4.tcp_tw_recycle", Why.MISSING)
         assert "kernel.printk" not in found.live
 
+    def test_keys_are_neither_shown_nor_read(self):
+        tree = host({"/etc/sysctl.d/1.conf": "net.ipv4.tcp_fastopen_key=1-2-3-4\n"})
+        tree.files["/proc/sys/net/ipv4/tcp_fastopen_key"] = b"1-2-3-4\n"
+        found = collect(tree)
+        assert found.assignments[0].value == "(not shown)"
+        assert found.live == {}
+
     def test_what_may_not_be_read_is_told(self):
         tree = host({"/etc/sysctl.d/1.conf": "a.b=1"})
         tree.files["/etc/sysctl.d/2.conf"] = tree.files["/run/sysctl.d"] = errno.EACCES

@@ -38,6 +38,9 @@ SYSTEMD = "/run/systemd/system"
 #: what bears on connections begins so; the present values of other names are nobody's business here
 ASKED = ("net.", "fs.", "vm.", "kernel.sched_", "kernel.shm", "kernel.sem", "kernel.msg", "kernel.pid_max", "kernel.threads-max")  # fmt: skip
 MOST_NAMES = 500
+#: keys of the kernel: neither their lines nor their present values are for a report
+SECRETS = ("_key", "_secret", "secret")
+HIDDEN = "(not shown)"
 
 Line = Assignment | Stray
 
@@ -94,7 +97,8 @@ def _lines(data: bytes, file: str) -> Iterator[Line]:
         if name is None or (not equals and not excepted):
             yield Stray(line[:200], file, number)
         else:
-            yield Assignment(name, value.strip() if equals else None, file, number, excepted and bool(equals))
+            shown = HIDDEN if name.endswith(SECRETS) else value.strip()
+            yield Assignment(name, shown if equals else None, file, number, excepted and bool(equals))
 
 
 def collect(host: Host) -> SettingFiles:
