@@ -3,6 +3,7 @@
     commands.py       the commands, one line each
     run.py            finds the command's module, turns errors into one line and exit 2
     exits.py          exit codes
+    out.py            stdout and stderr: closed, full, or left by their reader
     source.py         where to look: this host or --from a recording
     target.py         the target: options, target file; save_target.py writes it; highest.py remembers use
     judge.py          snapshot and targets -> verdicts

@@ -159,10 +159,12 @@ def _leads_to_last(host: Host, path: str) -> bool:
 
 
 def _live(host: Host, assignments: tuple[Assignment, ...]) -> dict[str, str | Absent]:
-    names = dict.fromkeys(
-        each.name for each in assignments if not each.is_glob and each.name.startswith(ASKED)
-    )
+    names = dict.fromkeys(each.name for each in assignments if not each.is_glob and _asked(each.name))
     return {name: attempt(name, lambda name=name: _value(host, name)) for name in list(names)[:MOST_NAMES]}  # type: ignore[misc]
+
+
+def _asked(name: str) -> bool:
+    return name.startswith(ASKED) and not name.endswith(SECRETS)
 
 
 def _value(host: Host, name: str) -> str:

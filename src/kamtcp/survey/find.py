@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kamtcp.host.door import Host
-from kamtcp.model.absent import Absent
+from kamtcp.model.absent import Absent, Why
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import ProcessStat, parse_stat
 
@@ -33,11 +33,11 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     table: dict[int, ProcessStat] = {}
     names = attempt("/proc", lambda: host.listdir("/proc"))
     for name in () if isinstance(names, Absent) else names:
-        if name.isdigit():
+        if name.isascii() and name.isdigit():
             stat = _stat(host, int(name))
             if not isinstance(stat, Absent):
                 table[stat.pid] = stat
-    wanted = {int(only)} if only.isdigit() else set()
+    wanted = {int(only)} if only.isascii() and only.isdigit() and len(only) < 12 else set()
     kin = {pid for pid, stat in table.items() if stat.comm == COMM and stat.state not in "ZX"}
     for root in wanted & table.keys():
         kin |= {pid for pid in table if root in _ancestry(pid, table)}
@@ -45,6 +45,16 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     for pid in sorted(kin):
         heads.setdefault(_head(pid, kin, table), []).append(table[pid])
     return tuple(Family(head, tuple(members)) for head, members in sorted(heads.items()))
+
+
+def hidden(host: Host) -> Absent | None:
+    """Why processes may be running that were not found; None where all of them were looked at."""
+    names = attempt("/proc", lambda: host.listdir("/proc"))
+    if isinstance(names, Absent):
+        return names
+    if "1" not in names:
+        return Absent("/proc", Why.DENIED, "it hides the processes of other users (hidepid)")
+    return None
 
 
 def _stat(host: Host, pid: int) -> ProcessStat | Absent:

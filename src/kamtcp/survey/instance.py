@@ -17,7 +17,7 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
-from kamtcp.observe.attempt import absent_of, attempt
+from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
 from kamtcp.survey.find import Family
@@ -44,10 +44,9 @@ class View(Struct, frozen=True):
         """Enter the namespaces of an instance, or say why not."""
         pid = family.attendant
         link = attempt(f"/proc/{pid}/ns/net", lambda: host.readlink(f"/proc/{pid}/ns/net"))
-        try:
-            inside = host.within(pid)
-        except OSError as error:
-            obstacle = absent_of(f"namespaces of pid {pid}", error)
+        inside = attempt(f"namespaces of pid {pid}", lambda: host.within(pid))
+        if isinstance(inside, Absent):
+            obstacle = inside
             if isinstance(link, str) and link != own_netns:
                 return View(Nowhere(obstacle), link, pid, obstacle)
             assumed = Absent(
@@ -68,7 +67,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
     said = rpc.fact(identity.version, "core.version")
     if not isinstance(said, Absent):
-        version = said.version
+        version = evidence.known_version("core.version", said.version)
     info = rpc.fact(levels.tcp_info, "core.tcp_info")
     described = rpc.fact(identity.processes, "core.psx")
     own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
