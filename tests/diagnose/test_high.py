@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kamtcp.diagnose.finding import Finding
-from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import SharedMemory
 from situations import DENIED, verdict
 
@@ -25,7 +24,9 @@ class TestCFG002:
 
     def test_it_fires_above_five_thousand_connections(self):
         found = only("CFG002", parameters={"tcp_accept_iplimit": 1024}, target={"connections": 5001})
-        assert found.evidence.startswith("tcp_accept_iplimit=1,024 with 5,001 connections: 1000000 us / (45 (us per")
+        assert found.evidence.startswith(
+            "tcp_accept_iplimit=1,024 with 5,001 connections: 1000000 us / (45 (us per"
+        )
         assert only("CFG002", parameters={"tcp_accept_iplimit": 1024}, opened=5001)
 
     def test_five_thousand_are_few(self):
@@ -59,7 +60,10 @@ class TestCFG004:
 
     def test_it_fires_within_twice_the_processes(self):
         found = only("CFG004", parameters={"tcp_main_threads": 1}, target={"connections": 99_973})
-        assert found.evidence == "99,973 connections are within 28 of tcp_max_connections=100,000 with tcp_main_threads=1"
+        assert (
+            found.evidence
+            == "99,973 connections are within 28 of tcp_max_connections=100,000 with tcp_main_threads=1"
+        )
         assert found.now.line == "kamcmd cfg.set_now_int tcp max_connections 99972"
 
     def test_one_less_is_well(self):
@@ -74,7 +78,11 @@ class TestTLS002:
 
     @staticmethod
     def free(count: int) -> dict[str, object]:
-        return {"shared_memory": SharedMemory(64 << 20, count, 0, 0, 0, 0), "opened": 0, "main": {"descriptors": 30}}
+        return {
+            "shared_memory": SharedMemory(64 << 20, count, 0, 0, 0, 0),
+            "opened": 0,
+            "main": {"descriptors": 30},
+        }
 
     def test_it_fires_below_twice_the_guard(self):
         found = only("TLS002", **self.free(14_680_063))
@@ -104,7 +112,11 @@ class TestCFG005:
 
     @pytest.mark.parametrize(
         "parameters",
-        [{"tcp_msg_data_timeout": 0, "tcp_check_timer": 0}, {"tcp_msg_data_timeout": 20}, {"tcp_msg_data_timeout": None}],
+        [
+            {"tcp_msg_data_timeout": 0, "tcp_check_timer": 0},
+            {"tcp_msg_data_timeout": 20},
+            {"tcp_msg_data_timeout": None},
+        ],
     )
     def test_with_the_check_off_or_a_time_set_it_is_well(self, parameters):
         assert codes(parameters=parameters) == []
@@ -120,26 +132,3 @@ class TestCFG006:
     @pytest.mark.parametrize("method", ["epoll_lt", "poll", None])
     def test_any_other_method_is_well(self, method):
         assert codes(parameters={"tcp_poll_method": method}) == []
-
-
-class TestSYS001:
-    """tcp_tw_recycle, in force or in a file."""
-
-    def test_it_fires_where_the_kernel_still_has_it_on(self):
-        found = only("SYS001", sysctls={"net.ipv4.tcp_tw_recycle": "1"})
-        assert found.evidence == "tcp_tw_recycle is on: clients behind NAT are dropped"
-        assert found.now.line == "sysctl -w net.ipv4.tcp_tw_recycle=0"
-
-    def test_it_fires_for_a_file_that_sets_what_the_kernel_no_longer_has(self):
-        files = {"/etc/sysctl.d/sip.conf": ("tcp_tw_recycle",)}
-        gone = {"net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING)}
-        found = only("SYS001", sysctls=gone, sysctl_files=files)
-        assert found.evidence.startswith("tcp_tw_recycle in /etc/sysctl.d/sip.conf: this kernel has no such setting")
-        assert not found.now.possible
-
-    def test_it_is_told_without_kamailio_too(self):
-        assert codes(kamailio=False, sysctl_files={"/etc/sysctl.conf": ("tcp_tw_recycle",)}) == ["SYS001"]
-
-    def test_off_or_unknown_is_well(self):
-        assert codes(sysctls={"net.ipv4.tcp_tw_recycle": "0"}) == []
-        assert codes(sysctl_files={"/etc/sysctl.d/other.conf": ()}) == []

@@ -6,7 +6,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kamtcp.model.absent import Absent, Limit
+from kamtcp.model.absent import Absent, Limit, Why
 from kamtcp.model.machine import Counters, ListenQueue
 from kamtcp.model.origin import Origin
 
@@ -31,6 +31,7 @@ class Process(Struct, frozen=True):
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
+        memlock_soft: RLIMIT_MEMLOCK in force in this process, bytes.
     """
 
     pid: int
@@ -47,6 +48,7 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
 
 
 class Parameter(Struct, frozen=True):
@@ -171,8 +173,6 @@ class Instance(Struct, frozen=True):
     @property
     def tcp_main(self) -> Process | Absent:
         """The process that owns every connection."""
-        from kamtcp.model.absent import Why
-
         found = self.of_role(Role.TCP_MAIN)
         return (
             found[0]

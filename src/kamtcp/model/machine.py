@@ -33,7 +33,6 @@ class Machine(Struct, frozen=True):
         uid, gid, capabilities: of the reader; CapEff as a bit mask.
         memory_total_bytes, memory_available_bytes: /proc/meminfo MemTotal, MemAvailable.
         sysctls: values that exist once per machine, by name, as text.
-        sysctl_files: names set in files that are read at boot, by file, for the few names that are judged.
         files_allocated, files_max: /proc/sys/fs/file-nr, first and third number.
         connection_slab_bytes: kernel memory of one accepted idle connection, epoll included, from the slab
             geometry of this kernel.
@@ -57,7 +56,6 @@ class Machine(Struct, frozen=True):
     memory_total_bytes: int | Absent
     memory_available_bytes: int | Absent
     sysctls: dict[str, str | Absent]
-    sysctl_files: dict[str, tuple[str, ...]]
     files_allocated: int | Absent
     files_max: Limit
     connection_slab_bytes: int | Absent

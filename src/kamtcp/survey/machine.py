@@ -12,10 +12,6 @@ from kamtcp.observe.attempt import attempt
 
 #: file-max of systemd and of 64-bit kernels that mean "no limit"
 NO_FILE_LIMIT = 2**62
-#: files that are read at boot, in the order of sysctl.d(5); looked at for names that must not be there
-SYSCTL_FILES = ("/etc/sysctl.conf",)
-SYSCTL_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/lib/sysctl.d")
-JUDGED_NAMES = ("tcp_tw_recycle",)
 
 
 def collect(host: Host, reader: Reader) -> Machine:
@@ -42,7 +38,6 @@ def collect(host: Host, reader: Reader) -> Machine:
         memory_total_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.total,
         memory_available_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.available,
         sysctls=sysctl.where_it_stands({name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES}),
-        sysctl_files=_sysctl_files(host),
         files_allocated=file_nr if isinstance(file_nr, Absent) else file_nr.allocated,
         files_max=_file_max(file_nr),
         connection_slab_bytes=_slab_bytes(host, reader.page_size),
@@ -87,23 +82,3 @@ def _slab_bytes(host: Host, page_size: int) -> int | Absent:
     if len(unseen) == len(found):
         return unseen[0]
     return round(sum(slabs.price(found, page_size).parts.values()))
-
-
-def _sysctl_files(host: Host) -> dict[str, tuple[str, ...]]:
-    """Judged names that stand in files read at boot."""
-    paths = list(SYSCTL_FILES)
-    for directory in SYSCTL_DIRECTORIES:
-        names = attempt(directory, lambda directory=directory: host.listdir(directory))  # type: ignore[misc]
-        if not isinstance(names, Absent):
-            paths.extend(f"{directory}/{name}" for name in names if name.endswith(".conf"))
-    found: dict[str, tuple[str, ...]] = {}
-    for path in paths:
-        data = attempt(path, lambda path=path: host.read(path, 1 << 20))  # type: ignore[misc]
-        if isinstance(data, Absent):
-            continue
-        lines = [line.strip() for line in data.splitlines()]
-        live = [line for line in lines if line and not line.startswith((b"#", b";"))]
-        names_here = tuple(name for name in JUDGED_NAMES if any(name.encode() in line for line in live))
-        if names_here:
-            found[path] = names_here
-    return found
