@@ -85,7 +85,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "CFG005": ({"parameters": {"tcp_msg_data_timeout": 0}}, {"parameters": {"tcp_msg_data_timeout": 0, "tcp_check_timer": 0}}),
     "CFG006": ({"parameters": {"tcp_poll_method": "select"}}, {"parameters": {"tcp_poll_method": "epoll_lt"}}),
     "CFG020": ({"parameters": {"msg_recv_max_size": 8192}}, {"parameters": {"msg_recv_max_size": 16384}}),
-    "CFG021": ({**LOCKED, "main": {"memlock_soft": 8 << 20}}, {**LOCKED, "main": {"memlock_soft": 64 << 20}}),
+    "CFG021": ({**LOCKED, "memlock_soft": 8 << 20}, {**LOCKED, "memlock_soft": 64 << 20}),
     "TLS001": ({"version": "5.6.3"}, {"version": "5.6.3", "openssl": 1}),
     "TLS002": (poor(14_680_063), poor(14_680_064)),
     "SYS001": (in_force("net.ipv4.tcp_tw_recycle = 1"), in_force("net.ipv4.tcp_tw_recycle = 0")),
@@ -290,8 +290,9 @@ class TestWhatIsShown:
         assert found({"boot_files": pam("*", "65535"), "unit": SET_UNIT}, "FDS007")
 
     def test_the_user_is_that_of_the_command_line(self):
-        changes = {"boot_files": pam("sip", "65535"), "command_line": ("/usr/sbin/kamailio", "-u", "sip")}
-        assert found(changes, "FDS007")
+        told = {"user": Parameter("sip", Origin.READ, "command line -u")}
+        assert found({"boot_files": pam("sip", "65535"), "parameters": told}, "FDS007")
+        assert found({"boot_files": pam("kamailio", "65535"), "parameters": told}, "FDS007") == []
 
 
 class TestWhatCouldNotBeSeen:

@@ -21,6 +21,15 @@ class Command(Protocol):
         """Do it."""
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as all other output; argparse would import half of the archive formats to learn the width."""
+
+    def __init__(self, prog: str) -> None:
+        from kamtcp.cli.wrap import screen
+
+        super().__init__(prog, width=screen().width - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as everybody else's, and help that is not lost without a word."""
 
@@ -40,7 +49,7 @@ def parser_of(name: str) -> tuple[Parser, Command]:
     module: Command = import_module(f"kamtcp.cli.{name}")
     parser = Parser(
         prog=f"kamtcp {name}", description=COMMANDS[name], allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )  # fmt: skip
     module.configure(parser)
     return parser, module

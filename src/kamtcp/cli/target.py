@@ -137,7 +137,16 @@ def parse_file(data: bytes) -> TargetFile:
     )
 
 
-_COUNTS = ("connections", "tls", "ws", "wss", "storm", "registration_seconds", "keepalive_seconds", "clients_per_source")
+_COUNTS = (
+    "connections",
+    "tls",
+    "ws",
+    "wss",
+    "storm",
+    "registration_seconds",
+    "keepalive_seconds",
+    "clients_per_source",
+)
 
 
 def _sensible(target: Target, table: str) -> Target:
@@ -162,7 +171,9 @@ def _sensible(target: Target, table: str) -> Target:
     if target.connections is None:
         return msgspec.structs.replace(target, connections=parts or None)
     if parts > target.connections:
-        raise UsageError(f"{TARGET_FILE}: {table} tls, ws and wss make {parts:,}, more than connections {target.connections:,}")
+        raise UsageError(
+            f"{TARGET_FILE}: {table} tls, ws and wss make {parts:,}, more than connections {target.connections:,}"
+        )
     return target
 
 

@@ -39,7 +39,9 @@ def raise_descriptors(s: Situation, need: int) -> Cure:
     reach = min(need, lowest)
     short = _short(family, reach)
     if not short:
-        return no_cure(f"not possible here: the hard limit is {lowest:,} and raising it needs CAP_SYS_RESOURCE")
+        return no_cure(
+            f"not possible here: the hard limit is {lowest:,} and raising it needs CAP_SYS_RESOURCE"
+        )
     text = _what(reach, short) + (
         "" if reach == need else f" (all that the hard limit allows; {need:,} are wanted)"
     )

@@ -7,7 +7,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.lines import line_of, quoted, see
-from kamtcp.diagnose.rule import Rule, Said
+from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.model.absent import Absent
 from kamtcp.model.settings import ModuleLine
 
@@ -46,7 +46,7 @@ def crowded(s: Situation, ladder: Ladder) -> Said:
     if active is False:
         return
     if isinstance(most, Absent) or isinstance(buckets, Absent) or isinstance(active, Absent):
-        yield from (each for each in (most, buckets, active) if isinstance(each, Absent))
+        yield from lacking(most, buckets, active)
         return
     if buckets <= 0 or most <= CROWDED * buckets:
         return

@@ -10,7 +10,7 @@ from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import line_of, see, set_now
 from kamtcp.diagnose.restart import cost
-from kamtcp.diagnose.rule import Rule, Said
+from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.model.absent import Absent, Unlimited, Why
 from kamtcp.model.instance import Parameter
 
@@ -174,7 +174,7 @@ def receive_limit_below_buffer(s: Situation, ladder: Ladder) -> Said:
     """Messages that the read buffer takes and the limit refuses."""
     limit, buffer = s.number("msg_recv_max_size"), s.number("tcp_rd_buf_size")
     if isinstance(limit, Absent) or isinstance(buffer, Absent):
-        yield from (each for each in (limit, buffer) if isinstance(each, Absent))
+        yield from lacking(limit, buffer)
         return
     if limit >= buffer:
         return
@@ -198,21 +198,18 @@ def mlock_without_limit(s: Situation, ladder: Ladder) -> Said:
             yield wanted
         return
     if isinstance(main, Absent) or isinstance(pool, Absent):
-        yield from (each for each in (main, pool) if isinstance(each, Absent))
+        yield from lacking(main, pool)
         return
-    if isinstance(main.capabilities, Absent) or isinstance(main.memlock_soft, Absent):
-        yield from (each for each in (main.capabilities, main.memlock_soft) if isinstance(each, Absent))
+    allowed = s.require().memlock_soft
+    if isinstance(main.capabilities, Absent) or isinstance(allowed, Absent):
+        yield from lacking(main.capabilities, allowed)
         return
-    if (
-        main.capabilities >> CAP_IPC_LOCK & 1
-        or isinstance(main.memlock_soft, Unlimited)
-        or main.memlock_soft >= pool * MIB
-    ):
+    if main.capabilities >> CAP_IPC_LOCK & 1 or isinstance(allowed, Unlimited) or allowed >= pool * MIB:
         return
     where = s.require().parameters["mlock_pages"].where
     yield finding(
         BY_CODE["CFG021"],
-        f"mlock_pages ({where}) has no effect: pid {main.pid} may lock {main.memlock_soft:,} bytes, the shared pool alone has"
+        f"mlock_pages ({where}) has no effect: pid {main.pid} may lock {allowed:,} bytes, the shared pool alone has"
         f" {pool * MIB:,}; Kamailio warns (failed to lock the memory pages) and starts all the same",
         f"grep 'locked memory' /proc/{main.pid}/limits; grep CapEff /proc/{main.pid}/status",
         no_cure("memory is locked at start"),

@@ -9,7 +9,7 @@ from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.lines import Wrong, judged, quoted
 from kamtcp.diagnose.prlimit import raise_descriptors
-from kamtcp.diagnose.rule import Rule, Said
+from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.model.absent import Absent, Unlimited, Why
 from kamtcp.model.settings import PamLimit
 
@@ -64,7 +64,7 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
         return
     soft, hard = main.nofile_soft, main.nofile_hard
     if isinstance(soft, Absent) or isinstance(hard, Absent):
-        yield from (each for each in (soft, hard) if isinstance(each, Absent))
+        yield from lacking(soft, hard)
         return
     if isinstance(soft, Unlimited) or soft == hard:
         return
@@ -82,15 +82,9 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
 
 
 def _user(s: Situation) -> str:
-    """Who Kamailio runs as, by its command line; Debian's and the Red Hat packages' user otherwise."""
-    line = s.require().command_line
-    words = () if isinstance(line, Absent) else line
-    for at, word in enumerate(words):
-        if word == "-u" and at + 1 < len(words):
-            return words[at + 1]
-        if word.startswith("-u") and len(word) > 2:
-            return word[2:]
-    return "kamailio"
+    """Who Kamailio runs as, as far as it was told; the packages' user otherwise."""
+    found = s.parameter("user")
+    return "kamailio" if isinstance(found, Absent) else str(found.value)
 
 
 def limits_conf(s: Situation, ladder: Ladder) -> Said:

@@ -9,7 +9,7 @@ from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import enter, keep, line_of, numbers, see, set_now
 from kamtcp.diagnose.restart import cost
-from kamtcp.diagnose.rule import Rule, Said
+from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.model.absent import Absent
 
 SOMAXCONN = "net.core.somaxconn"
@@ -28,7 +28,7 @@ def below_backlog(s: Situation, ladder: Ladder) -> Said:
     """Somaxconn cuts what Kamailio asks for."""
     live, wanted = s.sysctl(SOMAXCONN), _wanted(s)
     if isinstance(live, Absent) or isinstance(wanted, Absent):
-        yield from (each for each in (live, wanted) if isinstance(each, Absent))
+        yield from lacking(live, wanted)
         return
     backlog, where = wanted
     if live < backlog:
@@ -77,7 +77,7 @@ def opened_before(s: Situation, ladder: Ladder) -> Said:
     """Listeners whose queue is shorter than what they would get now."""
     live, wanted, listeners = s.sysctl(SOMAXCONN), _wanted(s), s.require().listeners
     if isinstance(live, Absent) or isinstance(wanted, Absent) or isinstance(listeners, Absent):
-        yield from (each for each in (live, wanted, listeners) if isinstance(each, Absent))
+        yield from lacking(live, wanted, listeners)
         return
     now = min(live, wanted[0])
     short = [each for each in listeners if each.backlog < now]

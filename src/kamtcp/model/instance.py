@@ -31,7 +31,6 @@ class Process(Struct, frozen=True):
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
-        memlock_soft: RLIMIT_MEMLOCK in force in this process, bytes.
     """
 
     pid: int
@@ -48,7 +47,6 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
-    memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
 
 
 class Parameter(Struct, frozen=True):
@@ -128,6 +126,7 @@ class Instance(Struct, frozen=True):
         tls_ports: those of them that speak TLS.
         handoff_sndbufs: send buffer of each socketpair from tcp main to a worker, in bytes.
         openssl: major version of the mapped libssl, 0 when none is mapped.
+        memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
     """
 
@@ -165,6 +164,7 @@ class Instance(Struct, frozen=True):
     log: tuple[LogLine, ...] | Absent
     log_source: str
     unsure: tuple[str, ...]
+    memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""

@@ -11,12 +11,13 @@ from kamtcp.host.door import Host
 from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
-from kamtcp.kamailio.config import Config, read_config
+from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
-from kamtcp.model.absent import Absent, Why
+from kamtcp.model.absent import Absent, Limit, Why
 from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
+from kamtcp.observe import limits
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
@@ -61,13 +62,13 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     pid, inside = family.attendant, view.inside
     line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
     path = _config_path(host, pid, line)
-    version, origin = evidence.version_in_binary(host, pid), Origin.READ
-    config = _config(host, view, line, path, version)
+    config = _config(host, view, line, path)
     inner = _inner_pid(host, pid)
     rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
-    said = rpc.fact(identity.version, "core.version")
-    if not isinstance(said, Absent):
-        version = evidence.known_version("core.version", said.version)
+    if isinstance(rpc.version, Absent):
+        version = evidence.version_in_binary(host, pid)
+    else:
+        version = evidence.known_version("core.version", rpc.version.version)
     info = rpc.fact(levels.tcp_info, "core.tcp_info")
     described = rpc.fact(identity.processes, "core.psx")
     own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
@@ -88,7 +89,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         rpc=rpc.endpoint if isinstance(rpc.endpoint, Absent) else f"{rpc.endpoint.transport.value} {rpc.endpoint.address}",
         rpc_tried=rpc.passed_over,
         version=version,
-        version_origin=origin,
+        version_origin=Origin.READ,
         modules=modules,
         processes=own,
         process_count=len(own) if isinstance(described, Absent) else len(described),
@@ -112,7 +113,21 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log=log,
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
+        memlock_soft=_memlock(host, pid, own_parameters),
     )  # fmt: skip
+
+
+def _memlock(host: Host, pid: int, parameters: dict[str, Parameter]) -> Limit:
+    """RLIMIT_MEMLOCK of the attendant, which locks the memory for all; asked only where it is to be locked."""
+    wanted = parameters.get("mlock_pages")
+    source = f"{limits.LOCKED_MEMORY} of pid {pid}"
+    if wanted is None or not wanted.value:
+        return Absent(source, Why.NOT_ASKED, "mlock_pages is off")
+    found = attempt(source, lambda: limits.collect(host, pid))
+    if isinstance(found, Absent):
+        return found
+    bound = found.get(limits.LOCKED_MEMORY)
+    return bound if isinstance(bound, Absent) else bound.soft
 
 
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
@@ -142,20 +157,34 @@ def _config_path(host: Host, pid: int, line: CommandLine | Absent) -> str:
     return posixpath.join("/" if isinstance(directory, Absent) else directory, path)
 
 
-def _config(
-    host: Host, view: View, line: CommandLine | Absent, path: str, version: str | Absent
-) -> Config | Absent:
+def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Config | Absent:
+    """The configuration. Only where it depends on the version is that looked for in the binary, which is 4 MB."""
     if isinstance(line, Absent):
         return line
     pid, inside = view.pid, view.inside
     environment = attempt(f"/proc/{pid}/environ", lambda: host.read(f"/proc/{pid}/environ"))
-    numbers = None if isinstance(version, Absent) else parse_version(version).numbers
-    return attempt(path, lambda: read_config(
-        inside.read, path, line.defines,
-        environ=None if isinstance(environment, Absent) else _environ(environment),
-        version=numbers, substitutions=line.substitutions, modules=line.modules,
-        directory=posixpath.dirname(path),
-    ))  # fmt: skip
+    dependent: list[str] = []
+
+    def open_file(name: str) -> bytes:
+        data = inside.read(name)
+        if depends_on_version(data):
+            dependent.append(name)
+        return data
+
+    def read(version: tuple[int, ...] | None) -> Config | Absent:
+        return attempt(path, lambda: read_config(
+            open_file, path, line.defines,
+            environ=None if isinstance(environment, Absent) else _environ(environment),
+            version=version, substitutions=line.substitutions, modules=line.modules,
+            directory=posixpath.dirname(path),
+        ))  # fmt: skip
+
+    config = read(None)
+    if dependent:
+        version = evidence.version_in_binary(host, pid)
+        if not isinstance(version, Absent):
+            config = read(parse_version(version).numbers)
+    return config
 
 
 def _environ(data: bytes) -> dict[str, str]:

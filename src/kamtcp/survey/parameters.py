@@ -78,6 +78,10 @@ def collect(
     _add_modparams(found, config)
     _add_rpc(found, rpc)
     _add_memory(found, line, config)
+    if not isinstance(config, Absent) and "user" in config.params:
+        found["user"] = _setting(config, "user")
+    if not isinstance(line, Absent) and line.user:
+        found["user"] = Parameter(line.user, Origin.READ, "command line -u")
     if not isinstance(line, Absent) and line.poll_method:
         found["tcp_poll_method"] = Parameter(line.poll_method, Origin.READ, "command line -W")
     if known is not None:

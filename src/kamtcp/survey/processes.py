@@ -54,7 +54,7 @@ def _one(
     inner = pid if isinstance(status, Absent) or isinstance(status.ns_pids, Absent) else status.ns_pids[-1]
     description = texts.get(inner, "")
     role = role_of(description) if texts else (Role.ATTENDANT if pid == attendant else Role.OTHER)
-    soft, hard, memlock = _limits(host, pid)
+    soft, hard = _nofile(host, pid)
     count = attempt(f"/proc/{pid}/fd", lambda: descriptors.count(host, pid))
     pool = used.get(inner)
     missing = Absent("pkg.stats", Why.MISSING, f"no entry for pid {inner}")
@@ -73,7 +73,6 @@ def _one(
         cpu_ticks=stat.utime_ticks + stat.stime_ticks,
         pkg_used_bytes=missing if pool is None else pool.real_used,
         pkg_total_bytes=missing if pool is None else pool.total_size,
-        memlock_soft=memlock,
     )
 
 
@@ -96,19 +95,10 @@ def _id(status: ProcessStatus | Absent, which: str) -> int | Absent:
     return ids[1]
 
 
-def _limits(host: Host, pid: int) -> tuple[Limit, Limit, Limit]:
-    """RLIMIT_NOFILE soft and hard, RLIMIT_MEMLOCK soft."""
+def _nofile(host: Host, pid: int) -> tuple[Limit, Limit]:
     source = f"/proc/{pid}/limits"
-    found = attempt(source, lambda: limits.collect(host, pid))
-    if isinstance(found, Absent):
-        return found, found, found
-    locked = found.get(limits.LOCKED_MEMORY)
-    memlock = locked if isinstance(locked, Absent) else locked.soft
-    bound = found.bounds.get(limits.OPEN_FILES)
-    if bound is None:
-        absent = Absent(source, Why.MALFORMED, f"no line {limits.OPEN_FILES!r}")
-        return absent, absent, memlock
-    return bound.soft, bound.hard, memlock
+    found = attempt(source, lambda: limits.open_files(host, pid))
+    return (found, found) if isinstance(found, Absent) else (found.soft, found.hard)
 
 
 def _highest(host: Host, pid: int, role: Role, count: int | Absent) -> int | Absent:
