@@ -169,7 +169,7 @@ class TestWhatIsShown:
         assert one.evidence.startswith(f"net.ipv4.tcp_timestamps=0 ({FILE}:2): without timestamps")
         assert one.see == f"sysctl net.ipv4.tcp_timestamps; sed -n 2p {FILE}"
         assert one.now.line == "sysctl -w net.ipv4.tcp_timestamps=1"
-        assert one.for_good.line == f"sed -i.bak --follow-symlinks '2s/^/# /' {FILE}"
+        assert one.for_good.line == f"sed -i.2.bak --follow-symlinks '2s/^/# /' {FILE}"
         assert one.places == (f"{FILE}:2",)
 
     def test_a_value_that_waits_for_the_next_boot(self):
@@ -268,6 +268,17 @@ class TestWhatIsShown:
         )
         said = list(settings_gone.unknown(s, None))
         assert [type(each) for each in said] == [Absent]
+
+    def test_both_rules_on_ports_reserve_the_same_list(self):
+        """The second line would undo the first otherwise."""
+        changes = in_force(
+            "net.ipv4.ip_local_port_range = 1024 65535\nnet.ipv4.ip_local_reserved_ports = 9000"
+        )
+        changes["listeners"] = (listener(5060), listener(8088))
+        lines = {only(changes, code).now.line for code in ("SYS008", "SYS009")}
+        assert lines == {"sysctl -w net.ipv4.ip_local_reserved_ports=5060-5061,8088,9000"}
+        kept = only(changes, "SYS008").for_good.line
+        assert kept == f"sed -i.2.bak --follow-symlinks '2s|=.*|= 5060-5061,8088,9000|' {FILE}"
 
     def test_debian_13_and_its_unread_file(self):
         one = only(CASES["SYS033"][0], "SYS033")

@@ -9,7 +9,8 @@ from kamtcp.model.absent import Absent
 from kamtcp.model.settings import Assignment
 
 SAME = "what this kernel has by itself"
-_NOTES: dict[str, str] = {
+#: name -> what it really does
+NOTES: dict[str, str] = {
     "net.core.optmem_max": "room for control data of a message, not for connections",
     "net.core.netdev_budget": "packets a softirq round may take; worth it only where /proc/net/softnet_stat shows time_squeeze",
     "net.ipv4.tcp_autocorking": "joins small writes; SIP messages are written whole",
@@ -46,4 +47,4 @@ def note(line: Assignment, s: Situation) -> str:
         live = s.sysctl_text(line.name)
         if isinstance(live, Absent) or " ".join(live.split()) == value:
             return SAME
-    return _NOTES.get(line.name, "")
+    return NOTES.get(line.name, "")

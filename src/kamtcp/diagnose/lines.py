@@ -93,28 +93,52 @@ def set_now(s: Situation, name: str, value: str, risk: str = NONE_KNOWN) -> Cure
     )
 
 
-def take_out(line: Assignment, risk: str = "") -> Cure:
+def take_out(line: Assignment, risk: str = "none: nothing changes before the next boot") -> Cure:
     """The line made a comment; the file as it was is kept beside it. A package's file is overridden instead."""
     if line.file.startswith(OF_PACKAGES):
         return Cure(f"a later file than {line.file} that sets {line.name} otherwise ({LAST_FILE})", risk=risk)
     return Cure(
-        f"take out {line.where} (the file as it was is kept as .bak)",
-        f"sed -i.bak --follow-symlinks {quoted(f'{line.line}s/^/# /')} {quoted(line.file)}",
+        f"take out {line.where} (the file as it was is kept beside it, {_kept(line)})",
+        f"sed -i.{line.line}.bak --follow-symlinks {quoted(f'{line.line}s/^/# /')} {quoted(line.file)}",
         risk,
     )
 
 
-def keep(s: Situation, name: str, value: str, line: Assignment | None) -> Cure:
-    """The value at every boot."""
-    if line is not None:
-        return Cure(f"{name} = {value} in {line.where}")
+def keep(s: Situation, name: str, value: str, line: Assignment | None, *, set_by: str = "") -> Cure:
+    """The value at every boot: in the line that is there, else in a file of kamtcp's own.
+
+    Args:
+        s: where it is to hold.
+        name: of the setting.
+        value: to be kept.
+        line: that sets it now, if any does.
+        set_by: a clause on what else may set it.
+    """
+    risk = "none: nothing changes before the next boot"
+    if line is not None and line.file.startswith(OF_PACKAGES):
+        return Cure(
+            f"{name} = {value} in {LAST_FILE}, which goes after {line.where}",
+            _append(name, value, LAST_FILE),
+            risk,
+        )
+    if line is not None and not line.is_glob:
+        change = quoted(f"{line.line}s|=.*|= {value}|")
+        return Cure(f"{name} = {value} in {line.where} (the file as it was is kept beside it, {_kept(line)})",
+                    f"sed -i.{line.line}.bak --follow-symlinks {change} {quoted(line.file)}", risk)  # fmt: skip
     if not at_home(s) and per_namespace(s, name):
         return Cure(
             f"{name}={value} where this network namespace is made (docker run --sysctl, or the unit's ExecStartPre=)"
         )
-    return Cure(
-        f"{name} = {value} in {OWN_FILE}; and look for what sets it now (tuned, a start script): no file of sysctl.d does"
-    )
+    return Cure(f"{name} = {value} in {OWN_FILE}{set_by}", _append(name, value, OWN_FILE), risk)
+
+
+def _kept(line: Assignment) -> str:
+    """A name of its own for each line, so that the next cure doesn't write over the file as it first was."""
+    return f".{line.line}.bak"
+
+
+def _append(name: str, value: str, file: str) -> str:
+    return f"echo {quoted(f'{name} = {value}')} >>{file}"
 
 
 class Wrong(Struct, frozen=True):
@@ -183,7 +207,8 @@ def _finding(
     if line is not None and then:
         lasting = take_out(line)
     elif good:
-        lasting = keep(s, wrong.name, good, line)
+        by = "; and look for what sets it now (tuned, a start script): no file of sysctl.d does"
+        lasting = keep(s, wrong.name, good, line, set_by=by)
     else:
         lasting = Cure("nothing sets it at boot: it is gone then")
     return finding(

@@ -8,7 +8,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
-from kamtcp.diagnose.harmless import note
+from kamtcp.diagnose.harmless import NOTES, note
 from kamtcp.diagnose.kernel_defaults import NAMES, default_of
 from kamtcp.diagnose.lines import at_home, numbers, per_namespace, quoted, set_now, take_out
 from kamtcp.diagnose.rule import Rule, Said
@@ -98,7 +98,7 @@ def not_live(s: Situation, ladder: Ladder) -> Said:
             continue
         if same(name, line.value, live):
             continue
-        if _judged(s, name):
+        if _judged(s, name) and name not in NOTES:
             yield _not_live(s, line, " ".join(live.split()))
         else:
             others.append((line, " ".join(live.split())))

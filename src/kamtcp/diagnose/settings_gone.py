@@ -17,6 +17,12 @@ RECYCLE = "net.ipv4.tcp_tw_recycle"
 #: it is in the initial network namespace of every kernel, so it tells where the reader stands
 WITNESS = "net.core.netdev_max_backlog"
 
+HIDDEN = Absent(
+    "names below net. that are not here", Why.NOT_VISIBLE, "the reader is in a child network namespace"
+)
+#: it came with 6.1, and each namespace has it: where it is, all of GONE are gone, wherever the reader stands
+LATER = "net.ipv4.tcp_ehash_entries"
+
 #: name or glob -> since when it is gone, and what took its place
 GONE: tuple[tuple[str, str, str], ...] = (
     (
@@ -98,7 +104,7 @@ def _live(s: Situation, name: str) -> str | Absent:
     if isinstance(found, Absent) and found.why is Why.MISSING and name.startswith("net."):
         witness = s.machine.sysctls.get(WITNESS)
         if isinstance(witness, Absent):
-            return Absent(name, Why.NOT_VISIBLE, "the reader is in a child network namespace")
+            return HIDDEN
     return found
 
 
@@ -111,7 +117,8 @@ def gone(s: Situation, ladder: Ladder) -> Said:
         live = _live(s, line.name)
         if isinstance(live, str):
             continue  # this kernel is old enough
-        if live.why is not Why.MISSING:
+        hidden = live.why is Why.NOT_VISIBLE and isinstance(s.namespace.sysctls.get(LATER), str)
+        if live.why is not Why.MISSING and not hidden:
             yield live
             continue
         yield _finding(

@@ -71,8 +71,9 @@ def holds_listener(s: Situation, ladder: Ladder) -> Said:
         if isinstance(reserved, Absent):
             yield reserved
             return
-        taken = sorted(port for port in own if low <= port <= high and port not in reserved)
+        taken = sorted(port for port in own - reserved if low <= port <= high)
         if taken:
+            reserved = reserved | (_of_others(s) if low < BOTTOM else set()) & set(range(low, high + 1))
             yield _finding(
                 s, BY_CODE["SYS008"], f"{said} holds {_list(taken)}, where Kamailio listens: an outbound connection that got"
                 " such a port keeps the next start from listening", taken, reserved,
@@ -101,13 +102,9 @@ def from_the_bottom(s: Situation, ladder: Ladder) -> Said:
             return
         if isinstance(s.namespace.listeners, Absent):
             yield s.namespace.listeners
-        others = (
-            set()
-            if isinstance(s.namespace.listeners, Absent)
-            else {each.port for each in s.namespace.listeners}
-        )
-        taken = sorted(port for port in (others | set(SIP)) - own - reserved if low <= port <= high)
+        taken = sorted(port for port in _of_others(s) - own - reserved if low <= port <= high)
         if taken:
+            reserved = reserved | own & set(range(low, high + 1))
             yield _finding(
                 s, BY_CODE["SYS009"], f"{said} takes ports of services ({_list(taken)}): one that starts later may find its port"
                 " in use; only outbound connections need the range", taken, reserved,
@@ -115,11 +112,18 @@ def from_the_bottom(s: Situation, ladder: Ladder) -> Said:
             return
 
 
+def _of_others(s: Situation) -> set[int]:
+    """Ports of all listeners here, and those of SIP."""
+    listeners = s.namespace.listeners
+    return set(SIP) | (set() if isinstance(listeners, Absent) else {each.port for each in listeners})
+
+
 def _list(ports: list[int]) -> str:
     return ", ".join(map(str, ports[:6])) + (f" and {len(ports) - 6} more" if len(ports) > 6 else "")
 
 
 def _finding(s: Situation, code: Code, evidence: str, ports: list[int], reserved: set[int]) -> Finding:
+    """With one list of ports to reserve, the same for both rules: the later would undo the earlier."""
     line = line_of(s, RANGE)
     value = _as_list(sorted(reserved | set(ports)))
     usable = value if len(value) < 2000 else ""
