@@ -126,9 +126,9 @@ def cgroup_memory(s: Situation) -> Ceiling:
     price, opened = _kernel_price(s), s.opened_figure()
     limit = Figure(cgroup.memory_limit_bytes, f"memory limit of {cgroup.path}", Origin.READ)
     used = Figure(cgroup.memory_usage_bytes, "in use", Origin.READ)
-    resident = Figure(
-        reference.RESIDENT_TCP_BYTES, "bytes of shared memory touched per connection", Origin.REFERENCE
-    )
+    shares = {"tcp": s.mix.tcp, "tls": s.mix.tls, "ws": s.mix.ws, "wss": s.mix.wss}
+    touched = sum(share * reference.RESIDENT_BYTES[name] for name, share in shares.items())
+    resident = Figure(touched, "bytes of shared memory touched per connection", Origin.REFERENCE)
     return CGROUP_MEMORY.met(
         int(opened.value + max(0.0, limit.value - used.value) // (price.value + resident.value)),
         f"{opened.value:.0f} ({opened.what}) + ({limit.value:.0f} ({limit.what}) - {used.value:.0f} ({used.what}))"

@@ -11,6 +11,7 @@ from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import line_of, see, set_now
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
+from kamtcp.diagnose.see import kamcmd
 from kamtcp.model.absent import Absent, Unlimited, Why
 from kamtcp.model.instance import Parameter
 
@@ -59,7 +60,7 @@ def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
         BY_CODE["TIM001"],
         f"tcp_keepalive is on without tcp_keepidle, and {KEEPALIVE_TIME}={kernel:,}: a phone that vanished is first asked after"
         f" {kernel / 3600:.1f} hours, and is counted until then",
-        f"{see(s, KEEPALIVE_TIME, line)}; kamcmd cfg.get tcp keepidle; ss -tno state established | head",
+        f"{see(s, KEEPALIVE_TIME, line)}; {kamcmd(s)} cfg.get tcp keepidle; ss -tno state established | head",
         set_now(s, KEEPALIVE_TIME, "600", "a probe for each idle connection every 600 s; connections that wait now keep their time"),
         Cure(f"tcp_keepidle=600, tcp_keepintvl=30, tcp_keepcnt=4 in {s.require().config_path or 'kamailio.cfg'}; takes a restart,"
              " since listeners are configured once", risk=cost(s, ladder)),
@@ -121,7 +122,7 @@ def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
         yield finding(
             BY_CODE["TIM003"],
             "; ".join(found) + ": accepted connections take the listener's, which is configured at start",
-            "kamcmd core.tcp_options; ss -tno state established | head",
+            f"{kamcmd(s)} core.tcp_options; ss -tno state established | head",
             no_cure("run-time changes reach outbound connections only"),
             Cure(f"the wanted value in {instance.config_path or 'kamailio.cfg'}; takes a restart", risk=cost(s, ladder)),
         )  # fmt: skip
@@ -159,7 +160,7 @@ def websocket_every_second(s: Situation, ladder: Ladder) -> Said:
             BY_CODE["TIM004"],
             f"{' and '.join(found)} with {count:,} WebSockets: each second a process walks through all of them, with a look-up"
             " under tcp main's global lock for each",
-            "kamcmd stats.fetchn websocket:; top -H",
+            f"{kamcmd(s)} stats.fetchn websocket:; top -H",
             no_cure("not settable at run time"),
             Cure('modparam("websocket", "timer_interval", 30) and "keepalive_interval", 30; takes a restart', risk=cost(s, ladder)),
         )  # fmt: skip
@@ -183,8 +184,8 @@ def receive_limit_below_buffer(s: Situation, ladder: Ladder) -> Said:
         BY_CODE["CFG020"],
         f"msg_recv_max_size={limit:,} ({parameter.where}) is below tcp_rd_buf_size={buffer:,}: a message between the two fits the"
         " buffer and closes its connection",
-        f"kamcmd cfg.get tcp rd_buf_size; grep -n msg_recv_max_size {s.require().config_path}",
-        Cure(f"smaller read buffers for new connections, {limit:,} bytes", f"kamcmd cfg.set_now_int tcp rd_buf_size {max(512, limit)}",
+        f"{kamcmd(s)} cfg.get tcp rd_buf_size; grep -n msg_recv_max_size {s.require().config_path}",
+        Cure(f"smaller read buffers for new connections, {limit:,} bytes", f"{kamcmd(s)} cfg.set_now_int tcp rd_buf_size {max(512, limit)}",
              "none: larger messages are refused either way"),
         Cure(f"msg_recv_max_size={buffer} as well; takes a restart", risk=cost(s, ladder)),
     )  # fmt: skip

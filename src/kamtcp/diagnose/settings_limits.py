@@ -76,8 +76,7 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
         " open_files_limit",
         f"grep 'open files' /proc/{main.pid}/limits",
         no_cure("nothing is wrong as long as the soft limit is enough"),
-        Cure(f"open_files_limit={need} in {s.require().config_path or 'kamailio.cfg'} takes effect at the next start")
-        if isinstance(need, int) else Cure("open_files_limit takes effect at the next start"),
+        lasting_descriptors(need, s, ladder) if isinstance(need, int) else Cure("open_files_limit takes effect at the next start"),
     )  # fmt: skip
 
 
