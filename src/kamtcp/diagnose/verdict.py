@@ -8,9 +8,9 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
+from kamtcp.diagnose import rules
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
-from kamtcp.diagnose.rules import findings
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
@@ -79,10 +79,11 @@ def judge(
         prices or {},
     )
     ladder = build(situation)
+    judgement = rules.judge(situation, ladder)
     return Verdict(
-        situation, ladder, findings(situation, ladder),
+        situation, ladder, judgement.findings,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
-        _unseen(snapshot, instance, ladder),
+        (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
     )  # fmt: skip
 
 

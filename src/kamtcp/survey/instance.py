@@ -13,10 +13,11 @@ from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
-from kamtcp.model.absent import Absent, Why
+from kamtcp.model.absent import Absent, Limit, Why
 from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
+from kamtcp.observe import limits
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
@@ -112,7 +113,21 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log=log,
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
+        memlock_soft=_memlock(host, pid, own_parameters),
     )  # fmt: skip
+
+
+def _memlock(host: Host, pid: int, parameters: dict[str, Parameter]) -> Limit:
+    """RLIMIT_MEMLOCK of the attendant, which locks the memory for all; asked only where it is to be locked."""
+    wanted = parameters.get("mlock_pages")
+    source = f"{limits.LOCKED_MEMORY} of pid {pid}"
+    if wanted is None or not wanted.value:
+        return Absent(source, Why.NOT_ASKED, "mlock_pages is off")
+    found = attempt(source, lambda: limits.collect(host, pid))
+    if isinstance(found, Absent):
+        return found
+    bound = found.get(limits.LOCKED_MEMORY)
+    return bound if isinstance(bound, Absent) else bound.soft
 
 
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
