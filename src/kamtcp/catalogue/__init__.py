@@ -1,0 +1,12 @@
+"""What a setting or a counter is: facts as data, a TOML file per subject, and sizing functions beside it.
+
+    entry.py      what is known of one setting or counter
+    load.py       the TOML files -> entries, read on first use
+    names.py      the spellings an operator may use -> the entry
+    versions.py   which default a release had
+    left_out.py   names that were looked at and left out, with the reason
+    sizing.py     how large a setting should be: one function each; size_*.py hold the arithmetic
+    markdown.py   an entry as a page of the reference
+
+Nothing here reads a host. `kamtcp check` doesn't import it: reading the files takes longer than all of check's start.
+"""

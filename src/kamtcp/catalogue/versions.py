@@ -1,0 +1,41 @@
+"""Which default a release had."""
+
+from __future__ import annotations
+
+from kamtcp.catalogue.entry import Entry
+
+
+def numbers(release: str) -> tuple[int, ...]:
+    """(6, 18, 44) of "6.18.44-1-amd64", () of text that starts with no number."""
+    found: list[int] = []
+    for part in release.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        found.append(int(digits))
+        if digits != part:
+            break
+    return tuple(found)
+
+
+def default_on(entry: Entry, release: str) -> str:
+    """The default of an entry on one release of its project; today's where the release is not known."""
+    value, here = entry.default, numbers(release)
+    if not here:
+        return value
+    for change in reversed(entry.history):
+        if change.was and numbers(change.since) > here:
+            value = change.was
+    return value
+
+
+def exists_on(entry: Entry, release: str) -> bool | None:
+    """Whether a release has it; None where the catalogue or the release doesn't say."""
+    here = numbers(release)
+    if not here:
+        return None
+    if entry.gone and numbers(entry.gone):
+        return here < numbers(entry.gone) and not (numbers(entry.since) and here < numbers(entry.since))
+    if entry.since and numbers(entry.since):
+        return here >= numbers(entry.since)
+    return True
