@@ -1,10 +1,11 @@
 """What counting TCP sockets costs: kamtcp, the same dump in C, ss, psutil and pyroute2, side by side in one run.
 
-    python benchmarks/census.py [--sockets 300000] [--repeat 7] [--json FILE] [--no-slow]
+    python benchmarks/census.py [--sockets 300000] [--repeat 7] [--json FILE] [--no-slow] [--quiet SECONDS]
 
 Needs root, cc and ss; psutil and pyroute2 where they are to be compared. Makes a network namespace of its own,
 opens the sockets there (about 8 KB of kernel memory each) and takes everything down again. All but the slow
-peers run in turn, one after the other, as often as --repeat says; the table shows medians. The slow ones run
+peers run in turn, one after the other, as often as --repeat says; the table shows medians. --quiet waits before each
+run until all CPUs together are 80 % idle, at most so long: two threads can show what they save on two free CPUs only. The slow ones run
 once and are cut at 120 s. kamtcp and C are timed around the reading itself, the others as whole processes;
 "in a new process" is kamtcp as a whole process too, with the start of Python and the import of numpy.
 """
@@ -36,18 +37,9 @@ PYROUTE2 = (
     " print(sum(len(list(ds.get_sock_stats(family=f, states=0xffe))) for f in (socket.AF_INET, socket.AF_INET6)))"
 )
 NEW_PROCESS = (
-    "from kamtcp.host.netlink import dump\nfrom kamtcp.observe import census\n"
-    "print(census.summary(census.parse(dump(4, census.REQUEST))).sockets)"
+    "from kamtcp.host.live import Live\nfrom kamtcp.observe import census\n"
+    "print(census.summary(census.collect(Live())).sockets)"
 )
-
-
-class Here:
-    """The namespace of this process."""
-
-    def netlink(self, protocol: int, request: bytes) -> memoryview:
-        from kamtcp.host.netlink import dump
-
-        return dump(protocol, request)
 
 
 class Sample:
@@ -100,13 +92,14 @@ def curr_estab() -> int:
 
 
 def contenders(program: str) -> dict[str, Callable[[], Sample]]:
+    from kamtcp.host.live import Live
     from kamtcp.observe import census, inet_diag, sockets
 
-    host = Here()
+    host = Live()
     no_established = inet_diag.EVERY & ~inet_diag.mask(inet_diag.State.ESTABLISHED)
 
-    def full() -> int:
-        return census.summary(census.collect(host)).sockets
+    def full(*, at_once: bool) -> int:
+        return census.summary(census.collect(host, at_once=at_once)).sockets
 
     def steady() -> int:
         found = sockets.states(host, curr_estab(), close_wait_counted=True)
@@ -116,7 +109,8 @@ def contenders(program: str) -> dict[str, Callable[[], Sample]]:
         return sockets.outbound(host, [one.port for one in sockets.listeners(host)]).sockets
 
     return {
-        "kamtcp full census": lambda: in_process(full),
+        "kamtcp full census": lambda: in_process(lambda: full(at_once=True)),
+        "kamtcp full, one thread": lambda: in_process(lambda: full(at_once=False)),
         "C, same dump": lambda: in_c(program, inet_diag.EVERY),
         "kamtcp states census": lambda: in_process(steady),
         "C, all but ESTABLISHED": lambda: in_c(program, no_established),
@@ -152,7 +146,27 @@ def slow_peers() -> dict[str, Sample | str]:
     return found
 
 
-def measure(wanted: int, repeat: int, *, slow: bool) -> dict:
+def idle_share(seconds: float = 0.2) -> float:
+    """Share of all CPUs that nobody wants, over so long."""
+
+    def times() -> tuple[int, int]:
+        with open("/proc/stat") as file:
+            values = [int(value) for value in file.readline().split()[1:9]]
+        return values[3] + values[4], sum(values)
+
+    before = times()
+    time.sleep(seconds)
+    after = times()
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
+
+
+def wait_for_quiet(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and idle_share() < 0.8:
+        pass
+
+
+def measure(wanted: int, repeat: int, *, slow: bool, quiet: float) -> dict:
     from crowd import crowd
 
     program = os.path.join(tempfile.mkdtemp(prefix="census-"), "census_dump")
@@ -171,6 +185,7 @@ def measure(wanted: int, repeat: int, *, slow: bool) -> dict:
                 run()  # the first dump gives each socket its cookie; and caches get warm for all alike
             for _ in range(repeat):
                 for name, run in runners.items():
+                    wait_for_quiet(quiet)
                     samples[name].append(run())
             peers = slow_peers() if slow else {}
     finally:
@@ -213,7 +228,12 @@ def report(
     ratios = {
         "full census / C": (ratio("kamtcp full census", "C, same dump"), "<=", 1.3),
         "full census / C, CPU": (cpu_ratio("kamtcp full census", "C, same dump"), "", 0.0),
+        "one thread / C": (ratio("kamtcp full, one thread", "C, same dump"), "<=", 1.3),
+        "one thread / C, CPU": (cpu_ratio("kamtcp full, one thread", "C, same dump"), "", 0.0),
+        "full census / one thread": (ratio("kamtcp full census", "kamtcp full, one thread"), "", 0.0),
+        "full census / one thread, CPU": (cpu_ratio("kamtcp full census", "kamtcp full, one thread"), "", 0.0),
         "ss -tan / full census": (ratio("ss -tan", "kamtcp full census"), ">=", 3.0),
+        "ss -tan / one thread": (ratio("ss -tan", "kamtcp full, one thread"), "", 0.0),
         "ss -tan / C (the most one reader could reach)": (ratio("ss -tan", "C, same dump"), "", 0.0),
         "states census, us per socket": (rows["kamtcp states census"]["us_per_socket"], "<=", 0.3),
         "states census / C": (ratio("kamtcp states census", "C, all but ESTABLISHED"), "", 0.0),
@@ -282,13 +302,20 @@ def main() -> None:
         "--json", metavar="FILE", help="write the figures here too, - for standard output alone"
     )
     parser.add_argument("--no-slow", action="store_true", help="leave psutil and pyroute2 out")
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="wait for idle CPUs, at most so long (default 0)",
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.inside:
         command = ["unshare", "--net", "--kill-child", sys.executable, __file__, "--inside", *sys.argv[1:]]
         raise SystemExit(subprocess.run(command, check=False).returncode)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    result = measure(options.sockets, options.repeat, slow=not options.no_slow)
+    result = measure(options.sockets, options.repeat, slow=not options.no_slow, quiet=options.quiet)
     if options.json == "-":
         print(json.dumps(result, indent=1))
         return

@@ -1,4 +1,4 @@
-"""Shared by all tests: golden files, and skips that must not go unnoticed.
+"""Shared by all tests: helpers to import, golden files, and skips that must not go unnoticed.
 
 In CI (CI=true) a skip that isn't on tests/allowed_skips.txt is a failure: a test that silently stopped
 running proves nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kamtcp.rehearse.kamailio import packages_root
 
 HERE = Path(__file__).parent
 ALLOWED = HERE / "allowed_skips.txt"
+sys.path[:0] = [str(HERE), str(HERE / "cli")]  # for situations.py, fake_host.py and cli/commands.py
 
 # every test that starts a Kamailio finds it by this name; `make packages` has fetched it
 _root = packages_root(str(HERE.parent / ".cache/packages/root"))
@@ -40,6 +42,23 @@ def golden(request):
         assert text == path.read_text()
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """What a subprocess needs to run this kamtcp; no settings of the tester's terminal leak in."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
+    source = str(HERE.parent / "src")
+    return {**kept, "PYTHONPATH": source, "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch):
+    """No test reads or writes the target and the memory of the machine it runs on: below /proc nothing can be made."""
+    from kamtcp.cli import highest, target
+
+    monkeypatch.setattr(highest, "FILE", "/proc/nowhere/highest.json")
+    monkeypatch.setattr(target, "TARGET_FILE", "/proc/nowhere/target.toml")
 
 
 def allowed_skips() -> list[str]:

@@ -34,17 +34,17 @@ def main(arguments: list[str] | None = None) -> int:
     if not argv or argv[0] in ("--help", "-h", "help"):
         width = max(map(len, COMMANDS))
         listed = "\n".join(f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
-        sys.stdout.write(_HELP.format(commands=listed))
-        return 0 if argv else EXIT_USAGE
+        return _shown(_HELP.format(commands=listed), 0 if argv else EXIT_USAGE)
     if argv[0] in ("--version", "-V"):
         from kamtcp import __version__
 
-        sys.stdout.write(f"kamtcp {__version__}\n")
-        return 0
+        return _shown(f"kamtcp {__version__}\n", 0)
     if argv[0] not in COMMANDS:
         close = [name for name in COMMANDS if name.startswith(argv[0][:2])] or list(COMMANDS)
-        sys.stderr.write(
-            f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)\n"
+        from kamtcp.cli.out import complain
+
+        complain(
+            f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)"
         )
         return EXIT_USAGE
     from kamtcp.cli.run import run
@@ -52,5 +52,40 @@ def main(arguments: list[str] | None = None) -> int:
     return run(argv[0], argv[1:])
 
 
+def _shown(text: str, code: int) -> int:
+    from kamtcp.cli.out import complain, say
+    from kamtcp.errors import UsageError
+
+    try:
+        say(text)
+    except UsageError as error:
+        complain(f"kamtcp: {error}")
+        return EXIT_USAGE
+    return code
+
+
+def start() -> None:
+    """The program: `main`, then out at once.
+
+    A look makes tens of thousands of objects and keeps them to its end. Searching them for garbage again and again,
+    and taking them apart one by one at the end, were a sixth of its time. So nothing may wait for `atexit` here.
+    """
+    import gc
+    import os
+
+    gc.set_threshold(200_000)
+    code = -1
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 0  # the reader went away (head, less)
+    except OSError as error:
+        if code != EXIT_USAGE:  # else a line has said what failed, and it fails here once more
+            sys.stderr.write(f"kamtcp: standard output: {error.strerror}\n")
+        code = EXIT_USAGE
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from kamtcp.host.live import Live
 from kamtcp.host.netlink import dump
 from kamtcp.observe import census, inet_diag, sockets, unix_diag
 
@@ -16,14 +17,7 @@ pytestmark = pytest.mark.netns
 CLONE_NEWNET = 0x40000000
 
 
-class Here:
-    """The namespace of the calling thread."""
-
-    def netlink(self, protocol, request):
-        return dump(protocol, request)
-
-
-HOST = Here()
+HOST = Live()  # of the namespace that the calling thread is in
 
 
 @pytest.fixture

@@ -76,6 +76,14 @@ class Ceiling(Struct, frozen=True):
         return isinstance(self.limit, Unlimited) or self.limit >= self.goal
 
 
+#: more than any machine holds, and the most that a JSON number of 64 bits tells
+MOST = (1 << 63) - 1
+
+
+def _within(number: int) -> int:
+    return min(max(0, number), MOST)
+
+
 class Spec(Struct, frozen=True):
     """What is the same for a ceiling on every host: its row in the reference table.
 
@@ -109,7 +117,8 @@ class Spec(Struct, frozen=True):
         raised_by: tuple[str, ...] | None = None,
     ) -> Ceiling:
         """The ceiling, computed. `at` is the limit itself unless the mix makes it another number."""
-        limit = max(0, limit)
+        limit = _within(limit)
+        at = _within(at) if isinstance(at, int) else at
         return Ceiling(
             name=self.name, title=title or self.title, kind=self.kind, effect=effect or self.effect,
             limit=limit, unit=unit or self.unit, at=limit if at is None else at, now=now, working=working,

@@ -40,7 +40,7 @@ HASH_CHAINS = Spec(
 
 def _kernel_price(s: Situation) -> Figure:
     found = s.machine.connection_slab_bytes
-    if isinstance(found, Absent):
+    if isinstance(found, Absent) or found <= 0:
         return Figure(reference.KERNEL_CONNECTION_BYTES, "kernel bytes per idle connection", Origin.REFERENCE)
     return Figure(found, "kernel bytes per idle connection, slabs of this kernel", Origin.READ)
 
@@ -61,11 +61,10 @@ def kernel_memory(s: Situation) -> Ceiling:
     opened = s.opened_figure() if s.instance else Figure(0, "open connections", Origin.READ)
     free = Figure(available, "bytes MemAvailable", Origin.READ)
     figures = [opened, free]
-    pool = Figure(0, "", Origin.READ)
-    if s.instance and not isinstance(s.instance.shared_memory, Absent):
-        pool = Figure(
-            s.instance.shared_memory.free, "bytes of shared memory still to be touched", Origin.READ
-        )
+    pool = _untouched_pool(s)
+    if isinstance(pool, Absent):
+        return KERNEL_MEMORY.unseen(pool, goal=s.goal_held)
+    if pool.what:
         figures.append(pool)
     each = price.value + share.value * (s.machine.page_size + reference.SKB_BYTES)
     return KERNEL_MEMORY.met(
@@ -76,6 +75,19 @@ def kernel_memory(s: Situation) -> Ceiling:
         f" {s.machine.page_size + reference.SKB_BYTES} bytes)",
         (*figures, price, share), now=s.opened if s.instance else 0, goal=s.goal_held,
     )  # fmt: skip
+
+
+def _untouched_pool(s: Situation) -> Figure | Absent:
+    """Shared memory that will still be taken from what is available; all of it where nobody says how much is used."""
+    if s.instance is None:
+        return Figure(0, "", Origin.READ)
+    shm = s.instance.shared_memory
+    if not isinstance(shm, Absent):
+        return Figure(max(0, shm.free), "bytes of shared memory still to be touched", Origin.READ)
+    size = s.number("shm_megabytes")
+    if isinstance(size, Absent):
+        return shm
+    return Figure(max(0, size) << 20, "bytes of shared memory, -m, taken as untouched", Origin.ASSUMED)
 
 
 def tcp_mem(s: Situation) -> Ceiling:
@@ -89,7 +101,7 @@ def tcp_mem(s: Situation) -> Ceiling:
     mark = Figure(pressure, "pages, tcp_mem pressure", Origin.READ)
     now = Figure(used, "pages in use", Origin.READ)
     page = Figure(1, "page per connection with queued data", Origin.REFERENCE)
-    if share.value <= 0:
+    if share.value < 1e-6:  # less than one of a million connections
         return TCP_MEM.none("no connection has queued data in this target", now=used)
     return TCP_MEM.met(
         int(opened.value + max(0.0, mark.value - now.value) / share.value),

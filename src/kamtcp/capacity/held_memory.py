@@ -5,7 +5,7 @@ from __future__ import annotations
 from kamtcp.capacity import prices, reference
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
 from kamtcp.capacity.situation import Situation, unseen
-from kamtcp.model.absent import UNLIMITED, Absent
+from kamtcp.model.absent import Absent
 from kamtcp.model.origin import Figure, Origin
 
 SHM = Spec(
@@ -64,8 +64,7 @@ def tls_memory_guard(s: Situation) -> Ceiling:
         int(opened.value + more),
         f"{opened.value:.0f} ({opened.what}) + ({free.value:.0f} ({free.what}) - {threshold.value:.0f}"
         f" ({threshold.what})) / {price.bytes:.0f} ({price.working})",
-        (opened, free, threshold, *price.inputs), at=UNLIMITED if s.mix.encrypted < 1 and not room else None,
-        now=s.opened, goal=s.goal_held, note='met: "ssl bug #1491 workaround: not enough memory" in the log',
+        (opened, free, threshold, *price.inputs), now=s.opened, goal=s.goal_held, note='met: "ssl bug #1491 workaround: not enough memory" in the log',
     )  # fmt: skip
 
 

@@ -93,8 +93,10 @@ def port_range(s: Situation) -> PortRange | Absent:
     low, high = s.sysctl_at("net.ipv4.ip_local_port_range", 0), s.sysctl_at("net.ipv4.ip_local_port_range", 1)
     if isinstance(low, Absent) or isinstance(high, Absent):
         return unseen(low, high)
-    size = Figure(high - low + 1, f"ports of ip_local_port_range {low}-{high}", Origin.READ)
+    size = Figure(max(0, high - low + 1), f"ports of ip_local_port_range {low}-{high}", Origin.READ)
     text = s.sysctl_text("net.ipv4.ip_local_reserved_ports")
+    if isinstance(text, Absent) and text.why is not Why.MISSING:
+        return text
     taken = 0 if isinstance(text, Absent) else _within(text, low, high)
     if not taken:
         return PortRange(int(size.value), f"{size.value:.0f} ({size.what})", (size,))

@@ -35,7 +35,7 @@ def plain(s: Situation) -> Price | Absent:
     name = "qm" if isinstance(manager, Absent) else str(manager.value)
     overhead = Figure(reference.ALLOCATOR_BYTES.get(name, 104), f"per fragment of {name}", Origin.REFERENCE)
     read_buffer = s.figure("tcp_rd_buf_size", "tcp_rd_buf_size")
-    total = structure.value + read_buffer.value + overhead.value
+    total = max(1.0, structure.value + read_buffer.value + overhead.value)
     return Price(
         total,
         f"{structure.value:.0f} ({structure.what}) + {read_buffer.value:.0f} ({read_buffer.what})"

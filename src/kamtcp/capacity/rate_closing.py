@@ -62,20 +62,28 @@ def conntrack_churn(s: Situation) -> Ceiling:
         return CHURN.unseen(unseen(s.namespace.conntrack_active, limit, count), goal=s.goal_rate)
     if limit == 0:
         return CHURN.none("nf_conntrack_max is 0: no limit")
-    held = (
-        max(s.target.connections or 0, 0 if isinstance(s.opened, Absent) else s.opened) if s.instance else 0
-    )
     stay = s.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait")
     seconds = CONNTRACK_CLOSED_SECONDS if isinstance(stay, Absent) else max(1, stay)
     top = Figure(limit, "nf_conntrack_max", Origin.READ)
-    keep = Figure(held, "connections held", Origin.TARGET if s.target.connections else Origin.READ)
+    keep = _held(s)
     time = Figure(
         seconds, "s, time_wait entries", Origin.ASSUMED if isinstance(stay, Absent) else Origin.READ
     )
     return CHURN.met(
-        (limit - held) // seconds, f"({limit} ({top.what}) - {held} ({keep.what})) / {seconds} ({time.what})",
+        int(limit - keep.value) // seconds,
+        f"({limit} ({top.what}) - {keep.value:.0f} ({keep.what})) / {seconds} ({time.what})",
         (top, keep, time), now=0, goal=s.goal_rate,
     )  # fmt: skip
+
+
+def _held(s: Situation) -> Figure:
+    """Connections that keep an entry each: the target's or those that are open, whichever are more."""
+    if s.instance is None:
+        return Figure(0, "connections held", Origin.READ)
+    opened, wanted = s.opened_figure(), s.target.connections or 0
+    if wanted > opened.value:
+        return Figure(wanted, "connections held", Origin.TARGET)
+    return Figure(opened.value, opened.what.replace("open connections", "connections held"), opened.origin)
 
 
 def ephemeral_ports_rate(s: Situation) -> Ceiling:

@@ -90,7 +90,7 @@ def hand_off(s: Situation) -> Ceiling:
         limit = len(workers) * machine.handoff_messages
     else:
         buffer = Figure(min(sndbufs), "send buffer of the socket to a worker", Origin.READ)
-        limit = len(workers) * round(machine.handoff_messages * buffer.value / machine.handoff_sndbuf)
+        limit = len(workers) * round(machine.handoff_messages * buffer.value / max(1, machine.handoff_sndbuf))
     working = f"{len(workers)} workers x {buffer.value:.0f} ({buffer.what}) / {each.value:.0f} ({each.what})"
     return HANDOFF.met(
         limit, working, (buffer, each), now=0, goal=s.goal_rate,

@@ -37,7 +37,7 @@ def version_tuple(text: str) -> tuple[int, ...]:
     """(5, 6, 3) of "5.6.3" or "6.2.0-dev1"; () of text without numbers."""
     numbers: list[int] = []
     for part in text.split("-", 1)[0].split("."):
-        if not part.isdigit():
+        if not (part.isascii() and part.isdigit() and len(part) < 10):
             break
         numbers.append(int(part))
     return tuple(numbers)

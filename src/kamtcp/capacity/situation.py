@@ -49,9 +49,13 @@ class Situation(Struct, frozen=True):
             return text
         parts = text.split()
         try:
-            return int(parts[index])
+            value = int(parts[index])
         except (ValueError, IndexError):
+            value = 1 << 64
+        # the kernel keeps no number of more than 64 bits
+        if not -(1 << 63) <= value < 1 << 64:
             return Absent(name, Why.MALFORMED, f"expected {index + 1} or more numbers, got {text[:40]!r}")
+        return value
 
     def sysctl_text(self, name: str) -> str | Absent:
         """The value as the kernel prints it."""
@@ -140,4 +144,4 @@ def share_of(limit: Limit, share: float) -> Limit:
     """Connections of the whole mix at which a limit on a share of them is met; Unlimited where the share is 0."""
     if isinstance(limit, Absent | Unlimited):
         return limit
-    return int(limit / share) if share > 0 else UNLIMITED
+    return int(limit / share) if share > 1e-12 else UNLIMITED

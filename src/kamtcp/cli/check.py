@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from kamtcp.cli import highest, source, target
+from kamtcp.cli import highest, out, source, target
 from kamtcp.cli.exits import Exit
-from kamtcp.cli.judge import verdicts
+from kamtcp.cli.judge import choose, verdicts
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.verdict import Verdict
+from kamtcp.model.snapshot import Snapshot
 from kamtcp.survey.take import take
 
 _EPILOG = """exit codes: 0 well; 1 findings at or above --fail-on; 2 wrong usage or own error;
@@ -35,12 +35,12 @@ def run(options: argparse.Namespace) -> Exit | int:
     """Look, judge, write, and give the exit code."""
     places = source.hosts(options)
     host = places[-1]
-    only = options.instance if options.instance and options.instance.isdigit() else ""
+    only = options.instance if options.instance and options.instance.isdecimal() else ""
     snapshot = take(host, only=only)
     if options.recording is None:
         highest.keep(host, snapshot)
     if options.save_target:
-        _save_target(options)
+        _save_target(options, snapshot)
     rows = verdicts(snapshot, host, options, _prices(places, only))
     fail_on = Severity(options.fail_on)
     code = exit_code(rows, fail_on)
@@ -48,12 +48,12 @@ def run(options: argparse.Namespace) -> Exit | int:
         from kamtcp.cli.nagios import line
 
         text, state = line(rows, fail_on)
-        sys.stdout.write(text + "\n")
+        out.say(text + "\n")
         return state
     if options.json:
         from kamtcp.cli.document import document
 
-        sys.stdout.write(document(snapshot, rows, code).decode())
+        out.say(document(snapshot, rows, code).decode())
         return code
     _print(rows, options)
     return code
@@ -72,13 +72,12 @@ def _print(rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace) -
     from kamtcp.cli.report import text
     from kamtcp.cli.wrap import screen
 
-    where_to = screen()
-    for number, (verdict, where) in enumerate(rows):
-        if number:
-            sys.stdout.write("\n" + "=" * where_to.width + "\n\n")
+    where_to, parts = screen(), []
+    for verdict, where in rows:
         seen = verdict.situation.target.connections or 0
         hint = "" if options.recording else f"kamtcp check --connections {max(seen, 1000)} --save-target"
-        sys.stdout.write(text(verdict, where, where_to, save_hint=hint))
+        parts.append(text(verdict, where, where_to, save_hint=hint))
+    out.say(("\n" + "=" * where_to.width + "\n\n").join(parts))
 
 
 def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, float]]:
@@ -91,8 +90,10 @@ def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, float]
     return prices_between(first, last)
 
 
-def _save_target(options: argparse.Namespace) -> None:
+def _save_target(options: argparse.Namespace, snapshot: Snapshot) -> None:
+    """Under the name by which the next check looks it up, whatever the operator called the instance now."""
     from kamtcp.cli.save_target import save
 
     stated = target.of_options(options)
-    sys.stderr.write(save(stated, options.instance or "", recording=options.recording) + "\n")
+    name = choose(snapshot.instances, options.instance)[0].name if options.instance else ""
+    out.complain(save(stated, name, recording=options.recording))

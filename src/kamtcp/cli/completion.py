@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
+from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
 
 SHELLS = ("bash", "zsh", "fish")
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Write the script."""
-    sys.stdout.write(script(options.shell))
+    out.say(script(options.shell))
     return Exit.OK
 
 

@@ -58,7 +58,6 @@ def document(snapshot: Snapshot, rows: tuple[tuple[Verdict, str], ...], exit_cod
 
 def _judged(verdict: Verdict, where: str) -> Judged:
     instance, binding = verdict.situation.instance, verdict.binding
-    met = [each.met for each in verdict.ladder.all if each.goal is not None]
     return Judged(
         instance="" if instance is None else instance.name,
         attendant=0 if instance is None else instance.attendant,
@@ -68,7 +67,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         mix=verdict.situation.mix,
         binding="" if binding is None else binding.name,
         stops_at=binding.at if binding is not None and isinstance(binding.at, int) else None,
-        target_met=None if not where else (False if False in met else None if verdict.blind else True),
+        target_met=verdict.target_met if where else None,
         held=verdict.ladder.held,
         rates=verdict.ladder.rates,
         unseen_ceilings=verdict.ladder.unseen,

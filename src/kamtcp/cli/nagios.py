@@ -24,9 +24,12 @@ def line(rows: tuple[tuple[Verdict, str], ...], fail_on: Severity) -> tuple[str,
     if state == 3:
         text += " could not see: " + ", ".join(sorted({each.name for each in blind}))
     perf = " ".join(item for verdict, _ in rows for item in _perfdata(verdict))
-    return f"KAMTCP {STATES[state]} - {f'{codes}: ' if codes else ''}{text} | {perf}".replace(
-        "\n", " "
-    ), state
+    return " ".join(f"KAMTCP {STATES[state]} - {f'{codes}: ' if codes else ''}{text} | {perf}".split()), state
+
+
+def unknown(text: str) -> tuple[str, int]:
+    """The line and the exit code where nothing could be judged: wrong usage, no such recording, own error."""
+    return f"KAMTCP {STATES[3]} - {' '.join(text.split()).replace('|', '/')}", 3
 
 
 def _one(verdict: Verdict) -> str:
@@ -36,6 +39,7 @@ def _one(verdict: Verdict) -> str:
 
 def _perfdata(verdict: Verdict) -> list[str]:
     prefix = verdict.situation.instance.name if verdict.situation.instance else "host"
+    prefix = "".join("_" if each in "'=|" or not each.isprintable() else each for each in prefix)
     return [
         f"'{prefix} {each.name}'={each.now};;{each.limit};0"
         for each in verdict.ladder.held

@@ -8,6 +8,7 @@ import sys
 import time
 
 from kamtcp import __version__
+from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
 from kamtcp.errors import UsageError
 from kamtcp.record.archive import Answer, Header, Key, Recording, write
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> Exit:
     header = Header(kamtcp=__version__, created=started, scrubbed=True, note=options.note)
     write(options.output, Recording(header, samples), overwrite=options.force)
     size = os.stat(options.output).st_size
-    sys.stdout.write(f"{options.output}: {len(samples)} sample(s), {size:,} bytes, mode 0600\n")
+    out.say(f"{options.output}: {len(samples)} sample(s), {size:,} bytes, mode 0600\n")
     return Exit.OK
 
 

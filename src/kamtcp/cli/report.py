@@ -9,6 +9,7 @@ from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent, Unlimited
 from kamtcp.model.instance import Role
+from kamtcp.model.origin import Origin
 
 NUMBER, BAR = 11, 14
 
@@ -36,7 +37,8 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
     machine, instance = verdict.situation.machine, verdict.situation.instance
     kernel = f"kernel {machine.release}, {machine.cpus} CPUs"
     if instance is None:
-        return wrapped(f"{machine.node}: no Kamailio is running; {kernel}", screen.width, "  ", "")
+        seen = "no Kamailio could be seen" if verdict.blind else "no Kamailio is running"
+        return wrapped(f"{machine.node}: {seen}; {kernel}", screen.width, "  ", "")
     version = "version unknown" if isinstance(instance.version, Absent) else instance.version
     main = instance.tcp_main
     pids = f"pid {instance.attendant}" + ("" if isinstance(main, Absent) else f", tcp main {main.pid}")
@@ -77,13 +79,15 @@ def headline(verdict: Verdict) -> str:
     at = "at the latest at" if verdict.blind else "at"
     line = f"{who} {at} {first.at:,} connections: {first.title}."
     if verdict.blind:
-        line += f" {len(verdict.blind)} ceilings could not be seen and may lie below."
+        some = "1 ceiling" if len(verdict.blind) == 1 else f"{len(verdict.blind)} ceilings"
+        line += f" {some} could not be seen and may lie below."
     higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
     if higher:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."
     rates = slows_first(verdict.ladder)
     instants = [each for each in rates if each.kind is Kind.INSTANT]
-    steady = [each for each in rates if each.kind is Kind.RATE]
+    # a figure that rests on an assumption is on the ladder, but not in the answer
+    steady = [each for each in rates if each.kind is Kind.RATE and each.origin is not Origin.ASSUMED]
     if instants:
         line += f" At one instant: {instants[0].at:,}, {instants[0].title}."
     if steady:
@@ -108,12 +112,7 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
-    missed = [
-        each
-        for each in verdict.ladder.all
-        if each.met is False and each.effect in (Effect.STOPS, Effect.SLOWS)
-    ]
-    if missed:
+    if verdict.target_met is False:
         verdict_text = "NOT MET"
     elif verdict.blind:
         verdict_text = "met by all that could be seen, but not all could"
@@ -134,7 +133,7 @@ def _part(
     wanted = "" if goal is None else f"target {goal:,}"
     right = "   ".join(part for part in (now, wanted) if part)
     heading = f" {title}"
-    lines = [screen.style(heading + right.rjust(screen.width - len(heading)), "bold")]
+    lines = [screen.style((heading + right.rjust(screen.width - len(heading))).rstrip(), "bold")]
     for ceiling in finite:
         if isinstance(ceiling.at, int):
             lines += _ceiling(ceiling, screen)
@@ -195,7 +194,7 @@ def _unseen(verdict: Verdict, screen: Screen) -> list[str]:
         lines.append(screen.style(" not seen", "bold"))
     names = {each.name for each in verdict.blind}
     for ceiling in verdict.ladder.unseen:
-        blind = " — could lie below" if ceiling.name in names else ""
+        blind = "; could lie below" if ceiling.name in names else ""
         lines += wrapped(f"{ceiling.title}: {ceiling.limit}{blind}", screen.width, "     ", "   ")
     said = {str(ceiling.limit) for ceiling in verdict.ladder.unseen}
     for absent in verdict.unseen:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import NoReturn, Protocol
 
+from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
-from kamtcp.errors import KamtcpError
+from kamtcp.errors import KamtcpError, UsageError
 
 
 class Command(Protocol):
@@ -21,12 +21,23 @@ class Command(Protocol):
         """Do it."""
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as all other output; argparse would import half of the archive formats to learn the width."""
+
+    def __init__(self, prog: str) -> None:
+        from kamtcp.cli.wrap import screen
+
+        super().__init__(prog, width=screen().width - 2)
+
+
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors as one line."""
+    """argparse, with errors as everybody else's, and help that is not lost without a word."""
+
+    def print_help(self, file: object = None) -> None:  # noqa: ARG002  (argparse's own gives none)
+        out.say(self.format_help())
 
     def error(self, message: str) -> NoReturn:
-        sys.stderr.write(f"{self.prog}: {message} (see {self.prog} --help)\n")
-        raise SystemExit(int(Exit.USAGE))
+        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 def parser_of(name: str) -> tuple[Parser, Command]:
@@ -38,7 +49,7 @@ def parser_of(name: str) -> tuple[Parser, Command]:
     module: Command = import_module(f"kamtcp.cli.{name}")
     parser = Parser(
         prog=f"kamtcp {name}", description=COMMANDS[name], allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
     )  # fmt: skip
     module.configure(parser)
     return parser, module
@@ -47,26 +58,39 @@ def parser_of(name: str) -> tuple[Parser, Command]:
 def run(name: str, arguments: list[str]) -> int:
     """Run a command; returns its exit code."""
     try:
-        parser, module = parser_of(name)
-        return int(module.run(parser.parse_args(arguments)))
-    except SystemExit as stop:
-        return int(stop.code or 0) if isinstance(stop.code, int | None) else int(Exit.USAGE)
+        return _do(name, arguments)
     except KamtcpError as error:
-        return _fail(name, str(error))
-    except BrokenPipeError:
-        # the reader of our output went away (head, less): nothing is wrong, and nothing more can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.OK)
+        return _fail(name, arguments, str(error))
     except KeyboardInterrupt:
-        return _fail(name, "interrupted; nothing was changed")
+        return _fail(name, arguments, "interrupted; nothing was changed")
     except OSError as error:
-        return _fail(name, f"{error.filename or 'system call'}: {error.strerror or error}")
+        return _fail(name, arguments, f"{error.filename or 'system call'}: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001  (the last net: an operator never sees a traceback)
-        return _fail(name, f"internal error, please report: {type(error).__name__}: {error}{_where(error)}")
+        text = f"internal error, please report: {type(error).__name__}: {error}{_where(error)}"
+        return _fail(name, arguments, text)
 
 
-def _fail(name: str, text: str) -> int:
-    sys.stderr.write(f"kamtcp {name}: {' '.join(text.split())}\n")
+def _do(name: str, arguments: list[str]) -> int:
+    parser, module = parser_of(name)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:  # of --help, which has been shown
+        return int(Exit.OK)
+    return int(module.run(options))
+
+
+def _fail(name: str, arguments: list[str], text: str) -> int:
+    """Usage or own error. A monitoring system reads stdout, and 2 means CRITICAL to it: there it is UNKNOWN."""
+    if "--nagios" in arguments:
+        from kamtcp.cli.nagios import unknown
+
+        line, state = unknown(text)
+        try:
+            out.say(line + "\n")
+        except UsageError:
+            out.complain(line)
+        return state
+    out.complain(f"kamtcp {name}: {text}")
     return int(Exit.USAGE)
 
 

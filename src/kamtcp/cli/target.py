@@ -14,6 +14,8 @@ from kamtcp.host.door import Host
 from kamtcp.model.target import Target
 
 TARGET_FILE = "/etc/kamtcp/target.toml"
+#: more than any host holds
+MOST = 1 << 31
 
 
 class TargetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _count(text: str) -> int:
     digits = text.replace(",", "").replace("_", "")
-    if not digits.isascii() or not digits.isdigit() or int(digits) > 1 << 31:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > MOST:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2147483648, got {text!r}")
     return int(digits)
 
@@ -69,7 +71,8 @@ def _storm(text: str) -> tuple[int, float]:
 def _outbound(text: str) -> tuple[str, int]:
     destination, equals, count = text.rpartition("=")
     address, colon, port = destination.rpartition(":")
-    if not equals or not colon or not address or not port.isdigit() or not 0 < int(port) < 65536:
+    whole = equals and colon and address and port.isascii() and port.isdigit() and len(port) < 6
+    if not whole or not 0 < int(port) < 65536:
         raise argparse.ArgumentTypeError(f"expected ADDR:PORT=N, such as 10.0.0.9:5060=2000, got {text!r}")
     return destination, _count(count)
 
@@ -121,11 +124,57 @@ def parse_file(data: bytes) -> TargetFile:
     import tomllib
 
     try:
-        return msgspec.convert(tomllib.loads(data.decode("utf-8")), TargetFile)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # of the text, of its encoding, of a number without end
         raise UsageError(f"{TARGET_FILE}: not TOML: {error}") from None
-    except msgspec.ValidationError as error:
+    try:
+        found = msgspec.convert(tables, TargetFile)
+    except (msgspec.ValidationError, RecursionError) as error:
         raise UsageError(f"{TARGET_FILE}: {error} (fields are those of `kamtcp check --help`)") from None
+    return TargetFile(
+        _sensible(found.default, "[default]"),
+        {name: _sensible(each, f"[instance.{_key(name)}]") for name, each in found.instance.items()},
+    )
+
+
+_COUNTS = (
+    "connections",
+    "tls",
+    "ws",
+    "wss",
+    "storm",
+    "registration_seconds",
+    "keepalive_seconds",
+    "clients_per_source",
+)
+
+
+def _sensible(target: Target, table: str) -> Target:
+    """The target with `connections` filled in from its parts.
+
+    Raises:
+        UsageError: a number that no host can mean, or parts that are more than the whole.
+    """
+    bounds: list[tuple[str, float | None, float]] = [(name, getattr(target, name), MOST) for name in _COUNTS]
+    bounds += [("rate", target.rate, 1e7), ("storm_seconds", target.storm_seconds, 1e7)]
+    bounds += [("active_share", target.active_share, 1.0)]
+    bounds += [(f"outbound {name}", count, MOST) for name, count in target.outbound.items()]
+    for name, value, most in bounds:
+        if value is not None and not 0 <= value <= most:  # NaN is not either
+            raise UsageError(f"{TARGET_FILE}: {table} {name}: expected 0 to {most:,.10g}, got {value}")
+    for name in target.outbound:
+        try:
+            _outbound(f"{name}=0")
+        except argparse.ArgumentTypeError:
+            raise UsageError(f"{TARGET_FILE}: {table} outbound: expected ADDR:PORT, got {name!r}") from None
+    parts = target.tls + target.ws + target.wss
+    if target.connections is None:
+        return msgspec.structs.replace(target, connections=parts or None)
+    if parts > target.connections:
+        raise UsageError(
+            f"{TARGET_FILE}: {table} tls, ws and wss make {parts:,}, more than connections {target.connections:,}"
+        )
+    return target
 
 
 def of_instance(

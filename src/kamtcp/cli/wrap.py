@@ -25,15 +25,16 @@ class Screen(Struct, frozen=True):
 
 def screen(*, colour: bool | None = None) -> Screen:
     """The screen that stdout is."""
-    tty = sys.stdout.isatty()
+    tty = sys.stdout is not None and sys.stdout.isatty()
     wanted = tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
     try:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if tty else 80
     except OSError:
         columns = 80
-    if os.environ.get("COLUMNS", "").isdigit():
-        columns = int(os.environ["COLUMNS"])
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    wish = os.environ.get("COLUMNS", "")
+    if wish.isascii() and wish.isdigit():
+        columns = int(wish[:6])
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
     return Screen(
         width=min(WIDEST, max(NARROWEST, columns)),
         colour=wanted if colour is None else colour,
@@ -42,7 +43,13 @@ def screen(*, colour: bool | None = None) -> Screen:
 
 
 def wrapped(text: str, width: int, indent: str, first: str | None = None) -> list[str]:
-    """Text in lines of at most `width`, words kept whole where they fit; words longer than a line are cut."""
+    """Text in lines of at most `width`, words kept whole where they fit; words longer than a line are cut.
+
+    Args:
+        text: words; any white space between them becomes one space.
+        width: more than `indent` is long.
+        indent: begins every line. first: begins the first one instead, where it is given.
+    """
     lines: list[str] = []
     line = indent if first is None else first
     empty = True
@@ -54,7 +61,8 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None) -> lis
                 line += rest if empty else f" {rest}"
                 empty, rest = False, ""
             elif empty:
-                lines.append(line + rest[:room])
+                room = max(0, room)  # a first beginning may be as long as a line
+                lines.append((line + rest[:room]).rstrip())
                 line, rest = indent, rest[room:]
             else:
                 lines.append(line)

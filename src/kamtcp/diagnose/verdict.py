@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.catalogue import ALL
+from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import RANK, Severity
@@ -38,6 +39,14 @@ class Verdict(Struct, frozen=True):
         found = stops(self.ladder)
         return found[0] if found else None
 
+    @property
+    def target_met(self) -> bool | None:
+        """Whether nothing stops or slows what is wanted; None where something unseen could."""
+        effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.met is False and each.effect in effects for each in self.ladder.all):
+            return False
+        return None if self.blind else True
+
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
         """Findings that are at least so bad."""
         return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
@@ -60,9 +69,19 @@ def judge(
     )
     ladder = build(situation)
     return Verdict(
-        situation, ladder, findings(situation, ladder), blind_spots(ladder, target.connections),
+        situation, ladder, findings(situation, ladder),
+        (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         _unseen(snapshot, instance, ladder),
     )  # fmt: skip
+
+
+def _of_a_hidden_kamailio(snapshot: Snapshot) -> tuple[Ceiling, ...]:
+    """All ceilings of a Kamailio that may be running where nobody may look."""
+    obstacle = next((each for each in snapshot.unseen if each.source == "/proc"), None)
+    if obstacle is None or snapshot.instances:
+        return ()
+    stopping = (entry.spec for entry in ALL if entry.needs_instance and entry.spec.effect is Effect.STOPS)
+    return tuple(spec.unseen(obstacle) for spec in stopping)
 
 
 def mix_of(target: Target, instance: Instance | None) -> Mix:
@@ -96,6 +115,9 @@ def _unseen(snapshot: Snapshot, instance: Instance | None, ladder: Ladder) -> tu
             instance.log,
             instance.handoff_sndbufs,
             instance.cgroup,
+            instance.modules,
+            instance.tls_ports,
+            instance.openssl,
         )
         found.extend(fact for fact in facts if isinstance(fact, Absent))
     found.extend(each.limit for each in ladder.unseen if isinstance(each.limit, Absent))

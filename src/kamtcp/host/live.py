@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kamtcp.host.door import MIB, DiskSpace, Endpoint, Reader, Stat, Transport
 from kamtcp.host.inroot import in_root
-from kamtcp.host.namespaces import NetnsThread
+
+if TYPE_CHECKING:
+    from kamtcp.host.namespaces import NetnsThread
 
 T = TypeVar("T")
 
@@ -122,7 +124,7 @@ class Within(Live):
         root = os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
         if _same_namespace(pid, "mnt") and os.path.samestat(root, os.stat("/")):
             self._root = ""
-        self._thread = None if _same_namespace(pid, "net") else NetnsThread(pid)
+        self._thread = None if _same_namespace(pid, "net") else _thread_in(pid)
 
     def _there(self, job: Callable[[], T]) -> T:
         return job() if self._thread is None else self._thread.do(job)
@@ -167,6 +169,14 @@ class Within(Live):
 
     def within(self, pid: int) -> Within:
         return Within(pid)
+
+
+def _thread_in(pid: int) -> NetnsThread:
+    from kamtcp.host.namespaces import (
+        NetnsThread,
+    )  # threading and queue: only where there is another namespace
+
+    return NetnsThread(pid)
 
 
 def _same_namespace(pid: int, kind: str) -> bool:

@@ -10,6 +10,7 @@ Needs   CAP_SYS_ADMIN in the user namespace that owns the target, and /proc/PID/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -35,9 +36,10 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 class NetnsThread:
-    """A daemon thread that lives in the network namespace of `pid` and runs what it is handed.
+    """Two daemon threads that live in the network namespace of `pid` and run what they are handed.
 
-    The namespace is pinned by the thread itself, so it stays readable after `pid` has gone.
+    Two, so that two dumps of a census run at once. The namespace is pinned by the threads themselves, so it
+    stays readable after `pid` has gone.
 
     Raises:
         OSError: the namespace can't be opened (ENOENT, EACCES) or entered (EPERM).
@@ -62,7 +64,13 @@ class NetnsThread:
             return
         finally:
             os.close(descriptor)
+        second = threading.Thread(target=self._serve, daemon=True, name=threading.current_thread().name)
+        with contextlib.suppress(RuntimeError):  # no thread to be had: then jobs wait for each other
+            second.start()  # in the namespace of the thread that starts it: clone(2) without CLONE_NEWNET
         entered.put(None)
+        self._serve()
+
+    def _serve(self) -> None:
         while True:
             job, done = self._work.get()
             try:
@@ -71,7 +79,7 @@ class NetnsThread:
                 done.put((None, error))
 
     def do(self, job: Callable[[], T]) -> T:
-        """Run `job` inside the namespace and wait for it; its exception is raised here."""
+        """Run `job` inside the namespace and wait for it; its exception is raised here. Two may run at once."""
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._work.put((job, done))
         value, error = done.get()

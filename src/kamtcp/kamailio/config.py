@@ -159,6 +159,11 @@ def read_config(
     return parse(stream, path)
 
 
+def depends_on_version(data: bytes) -> bool:
+    """Whether a file may be read differently by different versions: it uses names that Kamailio defines, or #!ifexp."""
+    return any(word in data for word in (b"KAMAILIO_", b"OS_NAME", b"!ifexp", b"!defexp"))
+
+
 def modparam(config: Config, module: str, name: str) -> ModParam | None:
     """The module parameter that counts: the last one for this module, or None."""
     for param in reversed(config.modparams):

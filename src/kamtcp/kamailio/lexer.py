@@ -63,7 +63,7 @@ def word_pattern() -> re.Pattern[str]:
     return re.compile(
         rf"""
           (?P<blank>{_BLANK})
-        | (?P<line>\n)
+        | (?P<line>\n(?:[ \t\r]*+(?:(?:\#(?!!)|//)[^\n]*+)?\n)*+)
         | (?:\#!|!!)(?:
               (?P<define>{_DEFINES})(?=[ \t\b\r])
             | (?P<subst>substdefs|substdef|subst)(?![A-Za-z0-9_])

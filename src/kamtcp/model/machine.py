@@ -29,7 +29,7 @@ class Machine(Struct, frozen=True):
     Args:
         node, release, architecture: uname(2). cpus: online. page_size: bytes. clock_ticks: per second.
         realtime: seconds since the epoch when it was read. boottime: seconds since boot.
-        uid, capabilities: of the reader; CapEff as a bit mask.
+        uid, gid, capabilities: of the reader; CapEff as a bit mask.
         memory_total_bytes, memory_available_bytes: /proc/meminfo MemTotal, MemAvailable.
         sysctls: values that exist once per machine, by name, as text.
         sysctl_files: names set in files that are read at boot, by file, for the few names that are judged.
@@ -49,6 +49,7 @@ class Machine(Struct, frozen=True):
     realtime: float
     boottime: float
     uid: int
+    gid: int
     capabilities: int
     netns: str
     memory_total_bytes: int | Absent

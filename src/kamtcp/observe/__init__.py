@@ -3,7 +3,7 @@
     attempt.py                 an error of reading or parsing becomes an Absent, with its reason
     sysctl.py, files.py, boot.py, memory.py, slabs.py, hashes.py, pressure.py, softnet.py    of the machine
     snmp.py, sockstat.py, conntrack.py, links.py (rtnetlink.py)                              of a network namespace
-    sockets.py, census.py (inet_diag.py), unix_diag.py                                       sockets, by sock_diag
+    sockets.py, census.py, halves.py (inet_diag.py), unix_diag.py                            sockets, by sock_diag
     processes.py, limits.py, descriptors.py, namespaces.py, cgroup.py                        of a process
     units.py (unitfiles.py)    the systemd unit with its drop-ins
     logs.py                    where a process writes its log

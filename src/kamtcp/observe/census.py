@@ -1,8 +1,9 @@
 """The full census: every TCP socket of a network namespace as columns, and the questions asked of them.
 
-Reads   one inet_diag dump
+Reads   one inet_diag dump, or two at once that hold half of the sockets each
 Needs   numpy (100 ms to import: nothing imports this module at its top)
-Cost    the kernel's own, about 1 us per socket, and a fifth of that for memory, columns and counting; 67 bytes kept each
+Cost    the kernel's own, about 1 us per socket, and a fifth of that for memory, columns and counting; 67 bytes kept each.
+        Two dumps at once: 0.63 to 0.71 of the time for a fifth more CPU, on two free CPUs.
 
 Messages of one state mostly have one length, and then the dump is an array of records as it stands. Where
 lengths are mixed (listeners, TIME_WAIT, a namespace asked without CAP_NET_ADMIN) the starts of all messages
@@ -11,15 +12,16 @@ are found by their common header words at once, and proven by the lengths chaini
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kamtcp.errors import ParseError
+from kamtcp.errors import NotRecorded, ParseError
 from kamtcp.host.door import Host
-from kamtcp.observe import inet_diag
+from kamtcp.observe import halves, inet_diag
 from kamtcp.observe.inet_diag import Buffer, State
 from kamtcp.observe.sockets import SOURCE, address_text, state_name
 
@@ -180,9 +182,53 @@ class Summary(Struct, frozen=True):
     addresses: Peers
 
 
-def collect(host: Host) -> Census:
-    """Every TCP socket but those that are only bound."""
-    return parse(host.netlink(inet_diag.NETLINK_SOCK_DIAG, REQUEST))
+def collect(host: Host, *, at_once: bool = True) -> Census:
+    """Every TCP socket but those that are only bound.
+
+    Args:
+        host: in whose network namespace. A recording answers with what it holds, one dump or two.
+        at_once: two dumps by two threads where that is faster (`halves.worthwhile`). False: one dump and one
+            thread, which is slower and takes less CPU; for whoever reads often.
+    """
+    ways = [halves.REQUESTS, (REQUEST,)]
+    if not at_once or not halves.worthwhile(host.reader()):
+        ways.reverse()
+    try:
+        return _asked(host, ways[0])
+    except NotRecorded:
+        return _asked(host, ways[1])
+
+
+def _asked(host: Host, requests: tuple[bytes, ...]) -> Census:
+    """Sockets of all `requests`, each received and decoded by a thread of its own, the last by this one."""
+    found: list[Census] = []
+    failed: list[BaseException] = []
+
+    def ask(request: bytes) -> None:
+        try:
+            found.append(parse(host.netlink(inet_diag.NETLINK_SOCK_DIAG, request)))
+        except BaseException as error:  # noqa: BLE001  (raised again below, by the thread that asked)
+            failed.append(error)
+
+    threads = []
+    for request in requests[:-1]:
+        thread = threading.Thread(target=ask, args=(request,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had (RLIMIT_NPROC, pids.max): in turn, then
+            ask(request)
+        else:
+            threads.append(thread)
+    ask(requests[-1])
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+    return found[0] if len(found) == 1 else _together(found)
+
+
+def _together(parts: list[Census]) -> Census:
+    return Census({name: np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS})
 
 
 def parse(data: Buffer) -> Census:

@@ -18,6 +18,7 @@ from kamtcp.host.door import Host
 from kamtcp.model.absent import UNLIMITED, Absent, Unlimited, Why
 from kamtcp.observe.kernel_text import natural, rows, text
 
+_SOURCE = "/proc/PID/limits"
 _NAME_COLUMNS = 26  # "%-25s " and then the soft limit
 OPEN_FILES = "Max open files"
 
@@ -56,20 +57,35 @@ def parse(data: bytes) -> Limits:
     Raises:
         ParseError: no heading, a row without two limits, or no "Max open files".
     """
-    source = "/proc/PID/limits"
     lines = rows(data)
     if not lines or not lines[0].startswith(b"Limit "):
-        raise ParseError(source, "the heading", text(data))
+        raise ParseError(_SOURCE, "the heading", text(data))
     bounds = {}
     for at, line in enumerate(lines[1:], start=2):
-        words = line[_NAME_COLUMNS:].split()
-        if len(words) not in (2, 3):
-            raise ParseError(source, "soft limit, hard limit and unit", text(line), at)
-        soft, hard = (UNLIMITED if word == b"unlimited" else natural(source, word, at) for word in words[:2])
-        bounds[text(line[:_NAME_COLUMNS].rstrip())] = Bound(soft, hard, text(b"".join(words[2:])))
+        bounds[text(line[:_NAME_COLUMNS].rstrip())] = _bound(line, at)
     if OPEN_FILES not in bounds:
-        raise ParseError(source, OPEN_FILES, sorted(bounds))
+        raise ParseError(_SOURCE, OPEN_FILES, sorted(bounds))
     return Limits(bounds)
+
+
+def parse_open_files(data: bytes) -> Bound:
+    """The one row "Max open files": a check reads it for every process, and leaves the fifteen others.
+
+    Raises:
+        ParseError: there is no such row, or it has no two limits.
+    """
+    for at, line in enumerate(rows(data), start=1):
+        if line.startswith(OPEN_FILES.encode()):
+            return _bound(line, at)
+    raise ParseError(_SOURCE, OPEN_FILES, text(data))
+
+
+def _bound(line: bytes, at: int) -> Bound:
+    words = line[_NAME_COLUMNS:].split()
+    if len(words) not in (2, 3):
+        raise ParseError(_SOURCE, "soft limit, hard limit and unit", text(line), at)
+    soft, hard = (UNLIMITED if word == b"unlimited" else natural(_SOURCE, word, at) for word in words[:2])
+    return Bound(soft, hard, text(b"".join(words[2:])))
 
 
 def collect(host: Host, pid: int) -> Limits:
@@ -80,8 +96,17 @@ def collect(host: Host, pid: int) -> Limits:
             empty (one that has ended but wasn't waited for still shows its limits).
         ParseError: the file is malformed.
     """
+    return parse(_read(host, pid))
+
+
+def open_files(host: Host, pid: int) -> Bound:
+    """Bound of the descriptors of one process; errors as `collect`."""
+    return parse_open_files(_read(host, pid))
+
+
+def _read(host: Host, pid: int) -> bytes:
     path = f"/proc/{pid}/limits"
     data = host.read(path)
     if not data:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path)
-    return parse(data)
+    return data

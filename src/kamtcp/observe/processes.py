@@ -14,12 +14,13 @@ from kamtcp.errors import ParseError
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent, Why
 from kamtcp.observe.attempt import attempt
-from kamtcp.observe.kernel_text import hexadecimal, integer, natural, rows, text
+from kamtcp.observe.kernel_text import hexadecimal, integer, natural, text
 
 _STAT = "/proc/PID/stat"
 _STATUS = "/proc/PID/status"
 _SCHEDSTAT = "/proc/PID/schedstat"
 _KIB = 1024
+_WANTED = b"Name Threads Uid Gid NSpid CapEff VmRSS VmSize voluntary_ctxt_switches nonvoluntary_ctxt_switches".split()
 _LEAST_STAT_FIELDS = 22  # after the name, up to rss
 
 
@@ -128,10 +129,11 @@ def parse_status(data: bytes) -> ProcessStatus:
         ParseError: Name, Uid, Gid, Threads or CapEff is not there, or a value is malformed.
     """
     known: dict[bytes, bytes] = {}
-    for line in rows(data):
-        name, colon, value = line.partition(b":")
-        if colon:
-            known.setdefault(name, value.strip())
+    lines = b"\n" + data
+    for name in _WANTED:  # ten of sixty lines, and found faster than all are taken apart
+        _, found, rest = lines.partition(b"\n" + name + b":")
+        if found:
+            known[name] = rest.partition(b"\n")[0].strip()
 
     def need(name: bytes) -> bytes:
         if name not in known:

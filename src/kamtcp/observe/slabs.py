@@ -11,7 +11,7 @@ Counts of a shared cache are those of all its users together. Geometry is right 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
@@ -117,18 +117,25 @@ _EPOLL = ("eventpoll_epi", "eventpoll_pwq", "ep_head")
 _OPTIONAL = frozenset({"lsm_inode_cache", "lsm_file_cache", "tcp_bind2_bucket", "ep_head"})
 
 
-def parse(data: bytes) -> dict[str, Slab]:
+def parse(data: bytes, names: Collection[str] = ()) -> dict[str, Slab]:
     """Parse /proc/slabinfo, format 2: two lines of heading, then a line per cache.
+
+    Args:
+        data: the whole file.
+        names: caches to read, of the two hundred that are there; all where none are named.
 
     Raises:
         ParseError: no heading, or a cache without its five numbers.
     """
+    wanted = frozenset(name.encode() for name in names)
     lines = rows(data)
     if not lines or not lines[0].startswith(b"slabinfo - version: 2"):
         raise ParseError(_SOURCE, "slabinfo - version: 2.x", text(lines[0] if lines else b""), 1)
     found = {}
     for at, line in enumerate(lines[1:], start=2):
         if line.startswith(b"#"):
+            continue
+        if wanted and line.partition(b" ")[0] not in wanted:
             continue
         words = line.partition(b":")[0].split()
         if len(words) < 6:
@@ -179,7 +186,7 @@ def price(
 
 def collect(host: Host, names: tuple[str, ...] = NAMES) -> Slabs:
     """Geometry of the named caches; each fails by itself."""
-    listed = attempt(_SOURCE, lambda: parse(host.read(_SOURCE)))
+    listed = attempt(_SOURCE, lambda: parse(host.read(_SOURCE), names))
     return {name: _one(host, name, listed) for name in names}
 
 

@@ -235,7 +235,7 @@ def collect(host: Host, inside: Host | None = None) -> Sysctls:
             # older kernels had one value for all: it is in force in the server's namespace too
             value = attempt(name, lambda name=name: read_sysctl(host, name))  # type: ignore[misc]
         found[name] = value
-    return _in_child(found) if _missing(found[_WITNESS]) else found
+    return where_it_stands(found)
 
 
 def _ascii(word: str) -> bytes:
@@ -246,8 +246,14 @@ def _missing(value: str | Absent) -> bool:
     return isinstance(value, Absent) and value.why is Why.MISSING
 
 
-def _in_child(found: dict[str, str | Absent]) -> dict[str, str | Absent]:
-    """Say "not visible" for what may well exist in the initial namespace."""
+def where_it_stands(found: dict[str, str | Absent]) -> dict[str, str | Absent]:
+    """Say "not visible" for what may well exist in the initial namespace, if the reader isn't in that.
+
+    Args:
+        found: values of all GLOBAL_NAMES at least; changed in place.
+    """
+    if not _missing(found[_WITNESS]):
+        return found
     for name in (*GLOBAL_READ_ONLY_NAMES, *GLOBAL_NET_NAMES):
         if _missing(found[name]):
             found[name] = Absent(name, Why.NOT_VISIBLE, "the reader is in a child network namespace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kamtcp.host.door import Host
 from kamtcp.kamailio import loglines
+from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import UNLIMITED, Absent, Limit, Unlimited, Why
 from kamtcp.model.instance import Cgroup, LogLine, Unit
 from kamtcp.observe import boot, cgroup, logs, units
@@ -21,7 +22,13 @@ def version_in_binary(host: Host, pid: int) -> str | Absent:
         return found
     if not found:
         return Absent(source, Why.MISSING, "no version text of Kamailio in it")
-    return found.split()[1].decode("ascii", "replace")
+    return known_version(source, b" ".join(found.split()[1:2]).decode("ascii", "replace"))
+
+
+def known_version(source: str, text: str) -> str | Absent:
+    """The text of a version, if it is one."""
+    found = attempt(source, lambda: parse_version(text))
+    return found if isinstance(found, Absent) else text
 
 
 def openssl(host: Host, pid: int) -> int | Absent:
@@ -33,8 +40,8 @@ def openssl(host: Host, pid: int) -> int | Absent:
     _, found, rest = data.partition(b"libssl.so.")
     if not found:
         return 0
-    digits = rest.split(b"\n", 1)[0].split(b".", 1)[0].split()[0]
-    return int(digits) if digits.isdigit() else Absent(source, Why.MALFORMED, "libssl without a version")
+    digits = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+    return int(digits) if 0 < len(digits) < 6 else Absent(source, Why.MALFORMED, "libssl without a version")
 
 
 def started(host: Host, family: Family) -> float | Absent:

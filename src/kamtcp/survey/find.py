@@ -9,11 +9,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kamtcp.host.door import Host
-from kamtcp.model.absent import Absent
+from kamtcp.model.absent import Absent, Why
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import ProcessStat, parse_stat
 
 COMM = "kamailio"
+_NAME = b"(" + COMM.encode() + b")"
 
 
 class Family(Struct, frozen=True):
@@ -32,12 +33,12 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     """
     table: dict[int, ProcessStat] = {}
     names = attempt("/proc", lambda: host.listdir("/proc"))
+    wanted = {int(only)} if only.isascii() and only.isdigit() and len(only) < 12 else set()
     for name in () if isinstance(names, Absent) else names:
-        if name.isdigit():
-            stat = _stat(host, int(name))
-            if not isinstance(stat, Absent):
+        if name.isascii() and name.isdigit():
+            stat = _stat(host, int(name), anybody=bool(wanted))
+            if stat is not None and not isinstance(stat, Absent):
                 table[stat.pid] = stat
-    wanted = {int(only)} if only.isdigit() else set()
     kin = {pid for pid, stat in table.items() if stat.comm == COMM and stat.state not in "ZX"}
     for root in wanted & table.keys():
         kin |= {pid for pid in table if root in _ancestry(pid, table)}
@@ -47,8 +48,24 @@ def families(host: Host, only: str = "") -> tuple[Family, ...]:
     return tuple(Family(head, tuple(members)) for head, members in sorted(heads.items()))
 
 
-def _stat(host: Host, pid: int) -> ProcessStat | Absent:
-    return attempt(f"/proc/{pid}/stat", lambda: parse_stat(host.read(f"/proc/{pid}/stat", 4096)))
+def hidden(host: Host) -> Absent | None:
+    """Why processes may be running that were not found; None where all of them were looked at."""
+    names = attempt("/proc", lambda: host.listdir("/proc"))
+    if isinstance(names, Absent):
+        return names
+    if "1" not in names:
+        return Absent("/proc", Why.DENIED, "it hides the processes of other users (hidepid)")
+    return None
+
+
+def _stat(host: Host, pid: int, *, anybody: bool) -> ProcessStat | Absent | None:
+    """One process; None for one that can't be a Kamailio's, unless `anybody` is wanted: a host has hundreds."""
+
+    def read() -> ProcessStat | None:
+        data = host.read(f"/proc/{pid}/stat", 4096)
+        return parse_stat(data) if anybody or _NAME in data else None
+
+    return attempt(f"/proc/{pid}/stat", read)
 
 
 def _ancestry(pid: int, table: dict[int, ProcessStat]) -> set[int]:

@@ -11,13 +11,13 @@ from kamtcp.host.door import Host
 from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
-from kamtcp.kamailio.config import Config, read_config
+from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
-from kamtcp.observe.attempt import absent_of, attempt
+from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
 from kamtcp.survey.find import Family
@@ -44,10 +44,9 @@ class View(Struct, frozen=True):
         """Enter the namespaces of an instance, or say why not."""
         pid = family.attendant
         link = attempt(f"/proc/{pid}/ns/net", lambda: host.readlink(f"/proc/{pid}/ns/net"))
-        try:
-            inside = host.within(pid)
-        except OSError as error:
-            obstacle = absent_of(f"namespaces of pid {pid}", error)
+        inside = attempt(f"namespaces of pid {pid}", lambda: host.within(pid))
+        if isinstance(inside, Absent):
+            obstacle = inside
             if isinstance(link, str) and link != own_netns:
                 return View(Nowhere(obstacle), link, pid, obstacle)
             assumed = Absent(
@@ -62,13 +61,14 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     pid, inside = family.attendant, view.inside
     line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
     path = _config_path(host, pid, line)
-    version, origin = evidence.version_in_binary(host, pid), Origin.READ
-    config = _config(host, view, line, path, version)
+    config = _config(host, view, line, path)
     inner = _inner_pid(host, pid)
     rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
     said = rpc.fact(identity.version, "core.version")
-    if not isinstance(said, Absent):
-        version = said.version
+    if isinstance(said, Absent):
+        version = evidence.version_in_binary(host, pid)
+    else:
+        version = evidence.known_version("core.version", said.version)
     info = rpc.fact(levels.tcp_info, "core.tcp_info")
     described = rpc.fact(identity.processes, "core.psx")
     own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
@@ -89,7 +89,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         rpc=rpc.endpoint if isinstance(rpc.endpoint, Absent) else f"{rpc.endpoint.transport.value} {rpc.endpoint.address}",
         rpc_tried=rpc.passed_over,
         version=version,
-        version_origin=origin,
+        version_origin=Origin.READ,
         modules=modules,
         processes=own,
         process_count=len(own) if isinstance(described, Absent) else len(described),
@@ -143,20 +143,34 @@ def _config_path(host: Host, pid: int, line: CommandLine | Absent) -> str:
     return posixpath.join("/" if isinstance(directory, Absent) else directory, path)
 
 
-def _config(
-    host: Host, view: View, line: CommandLine | Absent, path: str, version: str | Absent
-) -> Config | Absent:
+def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Config | Absent:
+    """The configuration. Only where it depends on the version is that looked for in the binary, which is 4 MB."""
     if isinstance(line, Absent):
         return line
     pid, inside = view.pid, view.inside
     environment = attempt(f"/proc/{pid}/environ", lambda: host.read(f"/proc/{pid}/environ"))
-    numbers = None if isinstance(version, Absent) else parse_version(version).numbers
-    return attempt(path, lambda: read_config(
-        inside.read, path, line.defines,
-        environ=None if isinstance(environment, Absent) else _environ(environment),
-        version=numbers, substitutions=line.substitutions, modules=line.modules,
-        directory=posixpath.dirname(path),
-    ))  # fmt: skip
+    dependent: list[str] = []
+
+    def open_file(name: str) -> bytes:
+        data = inside.read(name)
+        if depends_on_version(data):
+            dependent.append(name)
+        return data
+
+    def read(version: tuple[int, ...] | None) -> Config | Absent:
+        return attempt(path, lambda: read_config(
+            open_file, path, line.defines,
+            environ=None if isinstance(environment, Absent) else _environ(environment),
+            version=version, substitutions=line.substitutions, modules=line.modules,
+            directory=posixpath.dirname(path),
+        ))  # fmt: skip
+
+    config = read(None)
+    if dependent:
+        version = evidence.version_in_binary(host, pid)
+        if not isinstance(version, Absent):
+            config = read(parse_version(version).numbers)
+    return config
 
 
 def _environ(data: bytes) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kamtcp.errors import ParseError
 from kamtcp.host.door import Host, Reader
 from kamtcp.model.absent import UNLIMITED, Absent, Limit
 from kamtcp.model.machine import Machine
@@ -34,11 +35,12 @@ def collect(host: Host, reader: Reader) -> Machine:
         realtime=reader.realtime,
         boottime=reader.boottime,
         uid=reader.uid,
+        gid=reader.gid,
         capabilities=reader.capabilities,
         netns=reader.netns,
         memory_total_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.total,
         memory_available_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.available,
-        sysctls={name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES},
+        sysctls=sysctl.where_it_stands({name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES}),
         sysctl_files=_sysctl_files(host),
         files_allocated=file_nr if isinstance(file_nr, Absent) else file_nr.allocated,
         files_max=_file_max(file_nr),
@@ -55,8 +57,12 @@ def _sysctl(host: Host, name: str) -> str | Absent:
 
 
 def _handoff(answer: bytes) -> tuple[int, int]:
-    fitted, sndbuf = answer.split()
-    return int(fitted), int(sndbuf)
+    """Messages that fitted and the buffer they filled, both more than 0, from probes.py's answer."""
+    words = answer.split()
+    numbers = [int(word) for word in words if word.isdigit() and len(word) < 19]
+    if len(words) != 2 or len(numbers) != 2 or not all(numbers):
+        raise ParseError("socketpair probe", "MESSAGES SNDBUF, both above 0", answer)
+    return numbers[0], numbers[1]
 
 
 def _file_max(file_nr: files.FileNr | Absent) -> Limit:

@@ -40,7 +40,7 @@ class MainTable:
         )
         found = attempt("unix_diag", lambda: unix_diag.collect(inside))
         self.unix = found if isinstance(found, Absent) else {each.inode: each for each in found}
-        self.other_sockets = _other_inodes(host, self.pid) if mains else frozenset()
+        self.other_sockets: frozenset[int] | Absent = _other_inodes(host, self.pid) if mains else frozenset()
 
     @property
     def inodes(self) -> frozenset[int]:
@@ -66,6 +66,8 @@ class MainTable:
         listening = self.namespace.listeners
         if isinstance(listening, Absent):
             return listening
+        if isinstance(self.other_sockets, Absent):
+            return self.other_sockets
         known = {each.inode for each in listening} | self.unix.keys() | self.other_sockets
         return sum(
             1 for each in self.low.values() if each.kind is not descriptors.Kind.SOCKET or each.inode in known
@@ -104,7 +106,7 @@ def _target(host: Host, pid: int, number: int) -> descriptors.Descriptor | Absen
     return attempt(f"/proc/{pid}/fd/{number}", lambda: descriptors.target(host, pid, number))
 
 
-def _other_inodes(host: Host, pid: int) -> frozenset[int]:
+def _other_inodes(host: Host, pid: int) -> frozenset[int] | Absent:
     """Inodes of sockets in the namespace of `pid` that are neither TCP nor UNIX.
 
     Raw ones are among them because a Kamailio that runs as root holds one to send UDP with.
@@ -115,9 +117,11 @@ def _other_inodes(host: Host, pid: int) -> frozenset[int]:
         source = f"/proc/{pid}/net/{name}"
         data = attempt(source, lambda source=source: host.read(source))  # type: ignore[misc]
         if isinstance(data, Absent):
-            continue
+            if data.why not in (Why.MISSING, Why.NOT_RECORDED):
+                return data
+            continue  # this kernel has no such sockets, or an older kamtcp didn't look
         for line in data.splitlines()[1:]:
             columns = line.split()
-            if len(columns) > column and columns[column].isdigit():
+            if len(columns) > column and columns[column].isdigit() and len(columns[column]) < 21:
                 found.add(int(columns[column]))
     return frozenset(found)

@@ -97,14 +97,8 @@ def _id(status: ProcessStatus | Absent, which: str) -> int | Absent:
 
 def _nofile(host: Host, pid: int) -> tuple[Limit, Limit]:
     source = f"/proc/{pid}/limits"
-    found = attempt(source, lambda: limits.collect(host, pid))
-    if isinstance(found, Absent):
-        return found, found
-    bound = found.bounds.get(limits.OPEN_FILES)
-    if bound is None:
-        absent = Absent(source, Why.MALFORMED, f"no line {limits.OPEN_FILES!r}")
-        return absent, absent
-    return bound.soft, bound.hard
+    found = attempt(source, lambda: limits.open_files(host, pid))
+    return (found, found) if isinstance(found, Absent) else (found.soft, found.hard)
 
 
 def _highest(host: Host, pid: int, role: Role, count: int | Absent) -> int | Absent:

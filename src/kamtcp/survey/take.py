@@ -32,11 +32,13 @@ def take(host: Host, *, only: str = "") -> Snapshot:
         instance.collect(host, views[family.attendant], family, namespaces[views[family.attendant].netns])
         for family in families
     )
-    unseen = tuple(view.obstacle for view in views.values() if isinstance(view.obstacle, Absent))
+    unseen = [view.obstacle for view in views.values() if isinstance(view.obstacle, Absent)]
+    if not families and (obstacle := find.hidden(host)) is not None:
+        unseen.append(obstacle)
     return Snapshot(
         schema=SCHEMA,
         machine=machine.collect(host, reader),
         namespaces=namespaces,
         instances=instance.with_distinct_names(instances),
-        unseen=unseen,
+        unseen=tuple(unseen),
     )

@@ -1,0 +1,197 @@
+"""What a look costs: `kamtcp --help` and `kamtcp check` against a bare start of the same interpreter.
+
+    python benchmarks/check_cost.py [--connections N] [--repeat 15] [--json FILE]
+
+A stand-in host (namespaces of its own, needs root) runs a real Kamailio that holds N real SIP connections of
+kamtcp's own load generator, in the same network namespace: both ends count, 10,000 connections are 20,000
+sockets there. The kernel keeps the sockets of all namespaces in one hash table and walks all of it for each dump;
+so that nobody else's sockets are measured, this table is the stand-in's own, of the same size. kamtcp is installed with its runtime dependencies alone into a virtual environment of its own below
+.cache, byte code compiled, because a developer's environment is slower (msgspec imports typing_extensions where
+it is there). Commands run in turns, so that whatever else the machine does meets all of them alike, and ratios
+are those of one round.
+
+CPU is what the process itself used (wait4), apart for its own code and for the kernel on its behalf.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HERE / "src"))
+
+from kamtcp.loadgen.order import Order  # noqa: E402
+from kamtcp.loadgen.processes import Load  # noqa: E402
+from kamtcp.loadgen.schedule import Steady  # noqa: E402
+from kamtcp.rehearse.kamailio import STOCK_CONFIG, Running, packages_root, start_kamailio  # noqa: E402
+from kamtcp.rehearse.standin import StandIn  # noqa: E402
+
+VENV = HERE / ".cache" / "bench-venv"
+BARE = "python -c pass"
+REACH = {"kamtcp --help": 3.0, "kamtcp check": 8.0}
+ANSWERS = {0, 1, 3}  # well, findings, could not see enough: 2 is an error
+NOFILE = 20000
+MARK = "CHECK_COST_INSIDE"
+
+
+def clean_venv() -> pathlib.Path:
+    """A virtual environment with this tree and what it needs to run; the tree is installed anew each time."""
+    python = VENV / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--compile"]
+    subprocess.run([*install, str(HERE)], check=True)
+    subprocess.run([*install, "--no-deps", "--force-reinstall", str(HERE)], check=True)
+    return VENV / "bin"
+
+
+def environment() -> dict[str, str]:
+    """As an operator's shell: nothing that steers Python, output for people."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KAMTCP"))}
+
+
+@contextlib.contextmanager
+def crowd(connections: int) -> Iterator[Running]:
+    """A Kamailio that holds so many connections, in a stand-in host."""
+    memory = ("-m", str(64 + connections // 40), "-M", "8")
+    with StandIn(packages_root()) as host, contextlib.ExitStack() as stack:
+        with open(host.path(STOCK_CONFIG), encoding="utf-8") as file:
+            config = f"{file.read()}\ntcp_max_connections={NOFILE}\n"
+        running = stack.enter_context(
+            start_kamailio(host, config=config, args=memory, nofile=(NOFILE, NOFILE))
+        )
+        if not connections:
+            yield running
+            return
+        schedule = Steady(connections, 4000.0)  # below what makes Kamailio stall
+        order = Order(host.address, 5060, schedule, (), hold_seconds=None, netns_pid=host.pid)
+        with Load(order) as load:
+            load.wait_settled(120)
+            held = load.progress().held
+            if held != connections:
+                raise SystemExit(f"{held} of {connections} connections are held")
+            yield running
+            load.stop()
+
+
+def timed(command: list[str], env: dict[str, str]) -> tuple[float, float, float]:
+    """One run from start to exit, in milliseconds: wall, CPU in its own code, CPU in the kernel."""
+    started = time.perf_counter()
+    child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - started
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode not in ANSWERS:
+        raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
+    return 1e3 * wall, 1e3 * used.ru_utime, 1e3 * used.ru_stime
+
+
+def in_turns(commands: dict[str, list[str]], repeat: int) -> dict[str, dict[str, float]]:
+    """Medians of each command; ratios are to the first command of the same round."""
+    env = environment()
+    rounds = []
+    for turn in range(repeat + 2):
+        taken = {name: timed(command, env) for name, command in commands.items()}
+        if turn > 1:  # the first two fill caches
+            rounds.append(taken)
+    first = next(iter(commands))
+    return {
+        name: {
+            "wall_ms": statistics.median(each[name][0] for each in rounds),
+            "least_ms": min(each[name][0] for each in rounds),
+            "user_ms": statistics.median(each[name][1] for each in rounds),
+            "kernel_ms": statistics.median(each[name][2] for each in rounds),
+            "ratio": statistics.median(each[name][0] / each[first][0] for each in rounds),
+        }
+        for name in commands
+    }
+
+
+def in_own_namespace() -> None:
+    """Start this program again in a network namespace whose children get a TCP hash table of their own."""
+    entries = pathlib.Path("/proc/sys/net/ipv4/tcp_ehash_entries").read_text().strip().lstrip("-")
+    script = f'echo {entries} > /proc/sys/net/ipv4/tcp_child_ehash_entries; exec "$@"'
+    this = [sys.executable, str(pathlib.Path(__file__).resolve()), *sys.argv[1:]]
+    os.execvpe("unshare", ["unshare", "--net", "sh", "-c", script, "sh", *this], {**os.environ, MARK: "1"})
+
+
+def commands_of(programs: pathlib.Path) -> dict[str, list[str]]:
+    """What is compared. Inside the stand-in, as on a host whose services have no namespaces of their own."""
+    kamtcp = str(programs / "kamtcp")
+    return {
+        BARE: [str(programs / "python"), "-c", "pass"],
+        "kamtcp --help": [kamtcp, "--help"],
+        "kamtcp check": [kamtcp, "check"],
+        "kamtcp check --json": [kamtcp, "check", "--json"],
+    }
+
+
+def measure(programs: pathlib.Path, connections: int, repeat: int) -> dict:
+    """Hold the connections, run everything in turns inside the stand-in and once more from outside it."""
+    with crowd(connections) as running:
+        inside = [sys.executable, str(pathlib.Path(__file__).resolve()), "--inside", str(programs), str(repeat)]
+        done = running.standin.run(inside, timeout=600, env={**os.environ, **environment()})
+        rows = json.loads(done.stdout)
+        check = commands_of(programs)["kamtcp check"]
+        outside = {
+            BARE: commands_of(programs)[BARE],
+            "kamtcp check --instance": [*check, "--instance", str(running.pid)],
+        }
+        from_outside = in_turns(outside, repeat)
+        rows["kamtcp check, from outside its namespaces"] = from_outside["kamtcp check --instance"]
+    return {"connections": connections, "sockets": 2 * connections, "rows": rows}
+
+
+def show(found: dict) -> None:
+    print(f"{found['connections']} connections held, {found['sockets']} sockets in their network namespace")
+    print(f"{'':42}{'wall ms':>9}{'least':>8}{'user':>8}{'kernel':>8}{'x bare':>8}")
+    for name, row in found["rows"].items():
+        goal = REACH.get(name)
+        said = "" if goal is None else f"  <= {goal:g} {'met' if row['ratio'] <= goal else 'NOT MET'}"
+        print(f"{name[:41]:42}{row['wall_ms']:9.1f}{row['least_ms']:8.1f}{row['user_ms']:8.1f}"
+              f"{row['kernel_ms']:8.1f}{row['ratio']:8.2f}{said}")  # fmt: skip
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--inside"]:
+        print(json.dumps(in_turns(commands_of(pathlib.Path(sys.argv[2])), int(sys.argv[3]))))
+        return
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--connections", type=int, action="append",
+        help="held meanwhile; may be repeated (default: 0, 10000 and as many as one Kamailio may hold, 19900)",
+    )  # fmt: skip
+    parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE", help="write the figures here; - for standard output alone")
+    options = parser.parse_args()
+    programs = clean_venv()
+    if MARK not in os.environ:
+        in_own_namespace()
+    found = [measure(programs, each, options.repeat) for each in options.connections or (0, 10000, 19900)]
+    result = {"python": platform.python_version(), "kernel": platform.release(), "cpus": os.cpu_count(),
+              "repeat": options.repeat, "runs": found}  # fmt: skip
+    if options.json != "-":
+        print(f"Python {result['python']}, Linux {result['kernel']}, {result['cpus']} CPUs,"
+              f" medians of {options.repeat} turns")  # fmt: skip
+        for each in found:
+            show(each)
+    if options.json:
+        text = json.dumps(result, indent=1) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            pathlib.Path(options.json).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
