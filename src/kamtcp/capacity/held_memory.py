@@ -68,6 +68,12 @@ def tls_memory_guard(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
+def guard_bytes(s: Situation) -> float:
+    """Shared memory that must stay free for TLS connections to be taken; 0 without TLS in the mix."""
+    threshold = _threshold(s)
+    return threshold.value if s.mix.encrypted and not isinstance(threshold, Absent) else 0.0
+
+
 def _threshold(s: Situation) -> Figure | Absent:
     """low_mem_threshold1 in bytes: -1 stands for 512 KB times the number of processes."""
     found = s.number("tls.low_mem_threshold1")
@@ -89,10 +95,8 @@ def private_memory(s: Situation) -> Ceiling:
     pool = s.figure("pkg_bytes", "private pool, -M")
     hard = s.number("tcp_max_connections_hard")
     top = limit if isinstance(hard, Absent) else hard
-    used = _pkg_used(s)
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
-    table = each.value * (top + 5 * s.require().process_count)
-    base = Figure(max(0.0, used.value - table), "bytes used besides the table", used.origin)
+    base = _base(s, top)
     spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
     return PKG.met(
         int((pool.value - base.value - spare.value) // each.value) - 5 * s.require().process_count,
@@ -100,6 +104,19 @@ def private_memory(s: Situation) -> Ceiling:
         f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
         (pool, base, spare, each), now=top, goal=s.goal_held,
     )  # fmt: skip
+
+
+def pkg_base(s: Situation) -> Figure | Absent:
+    """Private memory that tcp main or a worker uses besides its descriptor table, in bytes."""
+    limit, hard = s.number("tcp_max_connections"), s.number("tcp_max_connections_hard")
+    top = limit if isinstance(hard, Absent) else hard
+    return top if isinstance(top, Absent) else _base(s, top)
+
+
+def _base(s: Situation, connections: int) -> Figure:
+    used = _pkg_used(s)
+    table = reference.PKG_BYTES_PER_DESCRIPTOR * (connections + 5 * s.require().process_count)
+    return Figure(max(0.0, used.value - table), "bytes used besides the table", used.origin)
 
 
 def _pkg_used(s: Situation) -> Figure:

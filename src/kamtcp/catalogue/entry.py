@@ -177,6 +177,6 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     @property
     def project(self) -> str:
         """Whose releases `since`, `gone` and `history` count."""
-        if self.of_kamailio or self.id.startswith("kamailio."):
+        if self.of_kamailio or self.scope is Scope.INSTANCE:
             return "Kamailio"
         return "systemd" if self.kind is Kind.UNIT else "Linux"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 
-from kamtcp.catalogue.entry import Entry
+from kamtcp.catalogue.entry import Entry, Kind
 from kamtcp.catalogue.load import entries
 
 _PREFIXES = ("/proc/sys/", "proc/sys/", "sysctl:", "kamailio:", "systemd:", "boot:", "prlimit:", "nftables:")
@@ -38,12 +38,13 @@ def spellings() -> tuple[str, ...]:
 
 
 def _bare(name: str) -> str:
-    """Without what tells where a setting lives, and without a remark in brackets behind it."""
+    """Without what tells where a setting lives, without a value, and without a remark in brackets behind it."""
     text = name.strip()
     for prefix in _PREFIXES:
         text = text.removeprefix(prefix)
-    head, bracket, _ = text.partition(" (")
-    return head if bracket else text
+    for separator in (" (", "="):
+        text = text.partition(separator)[0] or text
+    return text.strip().replace(" ", ".") if name.startswith("kamailio:") else text.strip()
 
 
 @functools.cache
@@ -55,8 +56,13 @@ def _index() -> tuple[Mapping[str, tuple[Entry, ...]], ...]:
         for name in (entry.id, *entry.aliases):
             _add(exact, (name,), entry)
             _add(folded, (fold(name),), entry)
-        if "." in entry.id:
-            _add(last, (fold(entry.id.rpartition(".")[2]),), entry)
+        if entry.kind is Kind.COUNTER:
+            _add(
+                folded, (fold(entry.id.replace(".", "", 1)),), entry
+            )  # as nstat prints it: TcpExtListenOverflows
+        for separator in (".", ":"):
+            if separator in entry.id:
+                _add(last, (fold(entry.id.rpartition(separator)[2]),), entry)
     return tuple({key: tuple(found) for key, found in each.items()} for each in (exact, folded, last))
 
 

@@ -34,8 +34,7 @@ def exists_on(entry: Entry, release: str) -> bool | None:
     here = numbers(release)
     if not here:
         return None
-    if entry.gone and numbers(entry.gone):
-        return here < numbers(entry.gone) and not (numbers(entry.since) and here < numbers(entry.since))
-    if entry.since and numbers(entry.since):
-        return here >= numbers(entry.since)
-    return True
+    gone, since = numbers(entry.gone), numbers(entry.since)
+    if entry.gone and not gone:
+        return None
+    return not (gone and here >= gone) and not (since and here < since)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kamtcp.capacity import prices
+from kamtcp.capacity import held_memory, needs, prices
 from kamtcp.capacity.ceiling import Ceiling
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
@@ -18,7 +18,6 @@ from kamtcp.diagnose.prlimit import raise_descriptors
 from kamtcp.model.absent import Absent
 
 Cures = tuple[Cure, Cure]
-MIB = 1 << 20
 
 
 def of(ceiling: Ceiling, s: Situation, ladder: Ladder) -> Cures:
@@ -37,7 +36,7 @@ def _with_restart(text: str, s: Situation, ladder: Ladder) -> Cure:
 def _parameter(name: str, rpc: str) -> Callable[[int, Situation, Ladder], Cures]:
     def cures(goal: int, s: Situation, ladder: Ladder) -> Cures:
         hard, soft = s.number(f"{name}_hard"), s.number(name)
-        good = _with_restart(f"{name}={_round_up(goal)} in {_config(s)}", s, ladder)
+        good = _with_restart(f"{name}={needs.with_spare(goal)} in {_config(s)}", s, ladder)
         if isinstance(hard, int) and isinstance(soft, int) and soft < hard:
             line = f"kamcmd cfg.set_now_int tcp {rpc} {hard}"
             return Cure(f"it was lowered at run time; back to the {hard:,} of the start", line), good
@@ -50,13 +49,8 @@ def _config(s: Situation) -> str:
     return s.require().config_path or "kamailio.cfg"
 
 
-def _round_up(goal: int) -> int:
-    """The target with a tenth to spare, to the next hundred."""
-    return -(-int(goal * 1.1) // 100) * 100
-
-
 def _descriptors(goal: int, s: Situation, ladder: Ladder) -> Cures:
-    need = _round_up(goal) + 5 * s.require().process_count + 64
+    need = needs.descriptors(needs.with_spare(goal), s.require().process_count)
     return raise_descriptors(s, need), lasting_descriptors(need, s, ladder)
 
 
@@ -78,8 +72,9 @@ def _shared_memory(goal: int, s: Situation, ladder: Ladder) -> Cures:
     if isinstance(price, Absent) or isinstance(shm, Absent):
         return no_cure("the price of a connection could not be told"), _with_restart("a larger -m", s, ladder)
     opened = 0 if isinstance(s.opened, Absent) else s.opened
-    more = max(0, _round_up(goal) - opened) * price.bytes - shm.free
-    megabytes = -(-int(shm.total + max(0, more)) // MIB)
+    megabytes = needs.shm_megabytes(
+        shm.total, shm.free, needs.with_spare(goal) - opened, price.bytes, held_memory.guard_bytes(s)
+    )
     good = _with_restart(f"-m {megabytes} (SHM_MEMORY={megabytes} in /etc/default/kamailio)", s, ladder)
     buffer = s.number("tcp_rd_buf_size")
     if isinstance(buffer, int) and buffer > 4096 and s.mix.encrypted == 0:
@@ -92,8 +87,10 @@ def _shared_memory(goal: int, s: Situation, ladder: Ladder) -> Cures:
 
 
 def _private_memory(goal: int, s: Situation, ladder: Ladder) -> Cures:
-    need = 36 * (_round_up(goal) + 5 * s.require().process_count)
-    megabytes = -(-int((need + 2 * MIB) * 1.25) // MIB)
+    other = held_memory.pkg_base(s)
+    megabytes = needs.pkg_megabytes(
+        needs.with_spare(goal), s.require().process_count, 0 if isinstance(other, Absent) else other.value
+    )
     good = _with_restart(f"-M {megabytes} (PKG_MEMORY={megabytes} in /etc/default/kamailio)", s, ladder)
     return no_cure("private memory can't grow while Kamailio runs"), good
 
@@ -130,7 +127,7 @@ def _restart_only(
 def _workers_for(goal: int, s: Situation) -> str:
     each = s.machine.handoff_messages
     per = each if isinstance(each, int) and each else 278
-    return f"tcp_children={-(-goal // per)} in {_config(s)}, or wmem_default raised before Kamailio starts"
+    return f"tcp_children={needs.workers(goal, per)} in {_config(s)}, or wmem_default raised before Kamailio starts"
 
 
 def _double(name: str) -> Callable[[int, Situation], str]:
@@ -155,8 +152,8 @@ _MAKERS: dict[str, Callable[[int, Situation, Ladder], Cures]] = {
     "orphans": _sysctl("net.ipv4.tcp_max_orphans", _double("net.ipv4.tcp_max_orphans"), netns=False),
     "file-max": _sysctl("fs.file-max", _double("fs.file-max"), netns=False),
     "nr-open": _sysctl("fs.nr_open", _double("fs.nr_open"), netns=False),
-    "epoll-watches": _sysctl("fs.epoll.max_user_watches", lambda goal, _: str(3 * goal), netns=False),
-    "time-wait-buckets": _sysctl("net.ipv4.tcp_max_tw_buckets", lambda goal, _: str(90 * goal), netns=True),
+    "epoll-watches": _sysctl("fs.epoll.max_user_watches", lambda goal, _: str(needs.epoll_watches(goal)), netns=False),
+    "time-wait-buckets": _sysctl("net.ipv4.tcp_max_tw_buckets", lambda goal, _: str(needs.tw_buckets(goal)), netns=True),
     "ephemeral-ports": _sysctl("net.ipv4.ip_local_port_range", lambda _g, _s: "10000 65535", netns=True),
     "ephemeral-ports-half": _sysctl("net.ipv4.ip_local_port_range", lambda _g, _s: "10000 65535", netns=True),
     "ephemeral-ports-rate": _sysctl("net.ipv4.tcp_tw_reuse", lambda _g, _s: "1", netns=True),
