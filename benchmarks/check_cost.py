@@ -139,7 +139,13 @@ def commands_of(programs: pathlib.Path) -> dict[str, list[str]]:
 def measure(programs: pathlib.Path, connections: int, repeat: int) -> dict:
     """Hold the connections, run everything in turns inside the stand-in and once more from outside it."""
     with crowd(connections) as running:
-        inside = [sys.executable, str(pathlib.Path(__file__).resolve()), "--inside", str(programs), str(repeat)]
+        inside = [
+            sys.executable,
+            str(pathlib.Path(__file__).resolve()),
+            "--inside",
+            str(programs),
+            str(repeat),
+        ]
         done = running.standin.run(inside, timeout=600, env={**os.environ, **environment()})
         rows = json.loads(done.stdout)
         check = commands_of(programs)["kamtcp check"]

@@ -131,7 +131,11 @@ def _ceiling(ceiling: Ceiling) -> Row:
         return Row(ceiling.name, "why not", str(ceiling.limit))
     if isinstance(ceiling.limit, Unlimited):
         return Row(ceiling.name, "no limit", ceiling.working)
-    return Row(ceiling.name, "computed", f"**{ceiling.limit:,}** {ceiling.unit} = {ceiling.working}; {ceiling.origin.value}")
+    return Row(
+        ceiling.name,
+        "computed",
+        f"**{ceiling.limit:,}** {ceiling.unit} = {ceiling.working}; {ceiling.origin.value}",
+    )
 
 
 def _timer(timer: Timer) -> Row:

@@ -26,7 +26,9 @@ if _root is not None:
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="renew tests/golden/ from what is printed now")
+    parser.addoption(
+        "--update-golden", action="store_true", help="renew tests/golden/ from what is printed now"
+    )
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ def docs() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["docs/check.schema.json", "docs/reference/ceilings.md", "docs/reference/findings.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/check.schema.json", "docs/reference/ceilings.md", "docs/reference/findings.md"]
+)
 def test_the_page_is_what_make_docs_would_write_now(page, docs):
     """`make docs` renews it."""
     assert set(docs.PAGES) >= {page}

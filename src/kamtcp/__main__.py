@@ -74,17 +74,7 @@ def start() -> None:
     import os
 
     gc.set_threshold(200_000)
-    code = -1
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = 0  # the reader went away (head, less)
-    except OSError as error:
-        if code != EXIT_USAGE:  # else a line has said what failed, and it fails here once more
-            sys.stderr.write(f"kamtcp: standard output: {error.strerror}\n")
-        code = EXIT_USAGE
-    os._exit(code)
+    os._exit(main())  # what was said is flushed: cli/out.py sees to it
 
 
 if __name__ == "__main__":

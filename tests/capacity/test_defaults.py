@@ -20,7 +20,10 @@ def test_the_numbers_are_as_worked_out_by_hand():
 
 
 def test_a_low_somaxconn_of_this_machine_counts():
-    found = {each.name: each.limit for each in build(situation(kamailio=False, sysctls={"net.core.somaxconn": "128"})).defaults}
+    found = {
+        each.name: each.limit
+        for each in build(situation(kamailio=False, sysctls={"net.core.somaxconn": "128"})).defaults
+    }
     assert found["accept-queue"] == 129
 
 

@@ -54,8 +54,8 @@ CASES = [
     ("descriptor-table",
      {"parameters": {"tcp_max_connections": 300, "tcp_max_connections_hard": None, "tcp_main_threads": 1},
       "other_descriptors": 86},
-     284, 284, "300 (tcp_max_connections at start) + 70 (5 x 14 processes) - 86 (other descriptors, 4 x 14 sockets of"
-     " tcp_main_threads=1, not in the estimate among them)"),
+     284, 284, ("300 (tcp_max_connections at start) + 70 (5 x 14 processes) - 86 (other descriptors, 4 x 14 sockets of"
+     " tcp_main_threads=1, not in the estimate among them)")),
     ("nr-open", {"sysctls": {"fs.nr_open": "1024"}}, 994, 994, "1024 (fs.nr_open) - 30 (other descriptors)"),
     ("file-max", {}, 995_400, 995_400,
      "400 (open connections) + 1000000 (fs.file-max) - 5000 (files open on this machine)"),
@@ -63,48 +63,48 @@ CASES = [
      "2000000 (fs.epoll.max_user_watches) / 2 (watches per active connection, tcp main and a worker)"),
     # 928 + 16384 + 104 = 17,416 bytes; 63,000,000 / 17,416 = 3,617.4
     ("shared-memory", {"shared_memory": shm(63_000_000)}, 4017, 4017,
-     "400 (open connections) + 63000000 (bytes free in shared memory) / 17416 (928 (struct tcp_connection)"
-     " + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm))"),
+     ("400 (open connections) + 63000000 (bytes free in shared memory) / 17416 (928 (struct tcp_connection)"
+     " + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm))")),
     # 928 + 4096 + 56 = 5,080; 63,000,000 / 5,080 = 12,401.6
     ("shared-memory",
      {"shared_memory": shm(63_000_000), "parameters": {"tcp_rd_buf_size": 4096, "shm_manager": "tlsf"}}, 12_801, 12_801,
-     "400 (open connections) + 63000000 (bytes free in shared memory) / 5080 (928 (struct tcp_connection)"
-     " + 4096 (tcp_rd_buf_size) + 56 (per fragment of tlsf))"),
+     ("400 (open connections) + 63000000 (bytes free in shared memory) / 5080 (928 (struct tcp_connection)"
+     " + 4096 (tcp_rd_buf_size) + 56 (per fragment of tlsf))")),
     # 17,416 + 0.5 x 58,500 + 0.5 x 65,936 = 79,634; 63,000,000 / 79,634 = 791.1
     ("shared-memory", {"shared_memory": shm(63_000_000), "target": MIXED}, 1191, 1191,
-     "400 (open connections) + 63000000 (bytes free in shared memory) / 79634 (928 (struct tcp_connection)"
+     ("400 (open connections) + 63000000 (bytes free in shared memory) / 79634 (928 (struct tcp_connection)"
      " + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm) + 0.5 x 58500 (TLS state, OpenSSL 3.0 without client"
-     " certificate) + 0.5 x 65936 (WebSocket structure))"),
+     " certificate) + 0.5 x 65936 (WebSocket structure))")),
     # two snapshots showed 17,000 bytes a connection: 63,000,000 / 17,000 = 3,705.9
     ("shared-memory", {"shared_memory": shm(63_000_000), "prices": {"tcp": 17_000.0}}, 4105, 4105,
-     "400 (open connections) + 63000000 (bytes free in shared memory) / 17000 (17000 (tcp connection, from two"
-     " snapshots))"),
+     ("400 (open connections) + 63000000 (bytes free in shared memory) / 17000 (17000 (tcp connection, from two"
+     " snapshots))")),
     # 512 KB x 14 = 7,340,032; (63,000,000 - 7,340,032) / 75,916 = 733.2, and the one that crosses is still served
     ("tls-memory-guard", {"shared_memory": shm(63_000_000), "target": ALL_TLS}, 1134, 1134,
-     "400 (open connections) + (63000000 (bytes free in shared memory) - 7340032 (low_mem_threshold1: 512 KB x 14"
+     ("400 (open connections) + (63000000 (bytes free in shared memory) - 7340032 (low_mem_threshold1: 512 KB x 14"
      " processes)) / 75916 (928 (struct tcp_connection) + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm)"
-     " + 58500 (TLS state, OpenSSL 3.0 without client certificate))"),
+     " + 58500 (TLS state, OpenSSL 3.0 without client certificate))")),
     # (16,777,216 - (4,200,000 - 36 x 100,070) - 200,000) / 36 = 443,881.6, less 70
     ("private-memory", {}, 443_811, 443_811,
-     "(16777216 (private pool, -M) - 597480 (bytes used besides the table) - 200000 (bytes left for messages))"
-     " / 36 (bytes per descriptor) - 70 (descriptors of processes)"),
+     ("(16777216 (private pool, -M) - 597480 (bytes used besides the table) - 200000 (bytes left for messages))"
+     " / 36 (bytes per descriptor) - 70 (descriptors of processes)")),
     # 4,000 + 0.1 x (4,096 + 832) = 4,492.8; (12,000,000,000 - 4,000,000,000) / 4,492.8 = 1,780,626.8
     ("kernel-memory", {}, 1_781_026, 1_781_026,
-     "400 (open connections) + (12000000000 (bytes MemAvailable) - 4000000000 (bytes of shared memory still to be"
+     ("400 (open connections) + (12000000000 (bytes MemAvailable) - 4000000000 (bytes of shared memory still to be"
      " touched)) / (4000 (kernel bytes per idle connection, slabs of this kernel) + 0.1 (share with queued data) x"
-     " 4928 bytes)"),
+     " 4928 bytes)")),
     # all with queued data: 8,000,000,000 / 8,928 = 896,057.3
     ("kernel-memory", {"target": {"active_share": 1.0}}, 896_457, 896_457,
-     "400 (open connections) + (12000000000 (bytes MemAvailable) - 4000000000 (bytes of shared memory still to be"
+     ("400 (open connections) + (12000000000 (bytes MemAvailable) - 4000000000 (bytes of shared memory still to be"
      " touched)) / (4000 (kernel bytes per idle connection, slabs of this kernel) + 1 (share with queued data) x"
-     " 4928 bytes)"),
+     " 4928 bytes)")),
     ("tcp-mem", {}, 1_999_400, 1_999_400,
-     "400 (open connections) + (200000 (pages, tcp_mem pressure) - 100 (pages in use)) / 0.1 (share with queued data)"
-     " / 1 (page per connection with queued data)"),
+     ("400 (open connections) + (200000 (pages, tcp_mem pressure) - 100 (pages in use)) / 0.1 (share with queued data)"
+     " / 1 (page per connection with queued data)")),
     # (8,589,934,592 - 1,073,741,824) / 9,300 = 808,192.8
     ("cgroup-memory", {"cgroup": group()}, 808_592, 808_592,
-     "400 (open connections) + (8589934592 (memory limit of /kam) - 1073741824 (in use)) / (4000 (kernel bytes per idle"
-     " connection, slabs of this kernel) + 5300 (bytes of shared memory touched per connection))"),
+     ("400 (open connections) + (8589934592 (memory limit of /kam) - 1073741824 (in use)) / (4000 (kernel bytes per idle"
+     " connection, slabs of this kernel) + 5300 (bytes of shared memory touched per connection))")),
     ("cgroup-pids", {"cgroup": group()}, 100, UNLIMITED,
      "100 (process limit of /kam); connections need no process of their own"),
     ("hash-chains", {}, 1_048_576, 1_048_576, "4 x 262144 (net.ipv4.tcp_ehash_entries)"),
@@ -216,7 +216,7 @@ def test_what_can_not_be_told_is_absent_with_the_reason_and_never_a_number(name,
 
 
 def test_an_absent_counter_group_is_unseen_too():
-    assert isinstance(ceiling("orphans", **{"sockstat": {}}).limit, int)
+    assert isinstance(ceiling("orphans", sockstat={}).limit, int)
     s = situation()
     import msgspec
 

@@ -24,12 +24,24 @@ from situations import DENIED, MACHINE_SYSCTLS, NETNS_SYSCTLS, PARAMETERS, situa
 
 SHORT = settings(max_examples=60, deadline=None)
 
-numbers = st.sampled_from([-(2**31), -1, 0, 1, 5, 1024, 20_000, 2**31 - 1, 2**31, 2**63 - 1, 2**64 - 1]) | st.integers(0, 10**6)
+numbers = st.sampled_from(
+    [-(2**31), -1, 0, 1, 5, 1024, 20_000, 2**31 - 1, 2**31, 2**63 - 1, 2**64 - 1]
+) | st.integers(0, 10**6)
 absents = st.sampled_from([DENIED, Absent("it", Why.MISSING), Absent("it", Why.MALFORMED, "detail")])
 facts = numbers | absents
 limits = facts | st.just(UNLIMITED)
-texts = st.sampled_from(["-1", "0", "max", "", "1 2", "1\t2\t3", str(2**64), "9" * 30, "nonsense", "32768 60999", "60999 32768"])
-shares = st.sampled_from([(1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.25, 0.25, 0.25, 0.25)])
+texts = st.sampled_from(
+    ["-1", "0", "max", "", "1 2", "1\t2\t3", str(2**64), "9" * 30, "nonsense", "32768 60999", "60999 32768"]
+)
+shares = st.sampled_from(
+    [
+        (1.0, 0.0, 0.0, 0.0),
+        (0.0, 1.0, 0.0, 0.0),
+        (0.0, 0.0, 1.0, 0.0),
+        (0.0, 0.0, 0.0, 1.0),
+        (0.25, 0.25, 0.25, 0.25),
+    ]
+)
 queues = st.builds(ListenQueue, st.just("::"), st.integers(0, 65535), numbers, numbers, facts, numbers)
 pools = st.builds(SharedMemory, numbers, numbers, numbers, numbers, numbers, numbers)
 groups = st.builds(Cgroup, st.just("/kam"), limits, facts, limits, facts)
@@ -221,13 +233,17 @@ SETTINGS = [
 FIXED = {"accept-rate", "per-source-scan"}  # what raises them is hardware, or the length of a list
 
 
-@pytest.mark.parametrize(("change", "least", "names"), SETTINGS, ids=lambda each: str(each) if isinstance(each, list) else "")
+@pytest.mark.parametrize(
+    ("change", "least", "names"), SETTINGS, ids=lambda each: str(each) if isinstance(each, list) else ""
+)
 @given(one=st.integers(0, 2**32), more=st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None)
 def test_raising_a_setting_never_lowers_its_ceiling(change, least, names, one, more):
     one = max(one, least)
     for name in names:
-        low, high = (BY_NAME[name].compute(situation(target=TLS, **change(value))) for value in (one, one + more))
+        low, high = (
+            BY_NAME[name].compute(situation(target=TLS, **change(value))) for value in (one, one + more)
+        )
         assert height(low) <= height(high)
 
 
@@ -240,4 +256,6 @@ def test_every_ceiling_with_a_setting_is_among_those():
 def test_a_ladder_is_the_same_whatever_the_target_wants(wanted):
     """A target of plain TCP decides what is met, not where plain ceilings are."""
     plain: Ladder = build(situation(target={"connections": max(1, wanted)}))
-    assert {each.name: each.limit for each in plain.held} == {each.name: each.limit for each in build(situation()).held}
+    assert {each.name: each.limit for each in plain.held} == {
+        each.name: each.limit for each in build(situation()).held
+    }

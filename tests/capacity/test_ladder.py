@@ -14,7 +14,11 @@ from situations import DENIED, situation, verdict
 
 def test_the_lowest_stands_first_and_what_limits_nothing_last():
     ladder = build(situation(main={"nofile_soft": 1024}))
-    assert [each.name for each in ladder.held[:3]] == ["tcp-main-descriptors", "tcp-max-connections", "descriptor-table"]
+    assert [each.name for each in ladder.held[:3]] == [
+        "tcp-main-descriptors",
+        "tcp-max-connections",
+        "descriptor-table",
+    ]
     assert isinstance(ladder.held[-1].at, Unlimited)
 
 
@@ -139,7 +143,9 @@ def test_names_in_the_catalogue_are_unique_and_every_row_names_its_source():
 
 def test_without_kamailio_the_kernels_ceilings_alone_are_on_it():
     ladder = build(situation(kamailio=False))
-    assert {each.name for each in ladder.all} == {entry.spec.name for entry in ALL if not entry.needs_instance}
+    assert {each.name for each in ladder.all} == {
+        entry.spec.name for entry in ALL if not entry.needs_instance
+    }
     assert ladder.timers == ()
 
 

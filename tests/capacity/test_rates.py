@@ -122,7 +122,11 @@ def test_what_can_not_be_told_is_absent_with_the_reason_and_never_a_number(name,
 @pytest.mark.parametrize(
     ("name", "changes", "limit"),
     [
-        ("accept-queue", {"listeners": (listener(5060, 0),)}, 1),  # the kernel holds one more than the backlog
+        (
+            "accept-queue",
+            {"listeners": (listener(5060, 0),)},
+            1,
+        ),  # the kernel holds one more than the backlog
         ("packet-backlog", {"sysctls": {"net.core.netdev_max_backlog": "0"}}, 0),
         ("worker-descriptors", {"workers": {"nofile_soft": 0}}, 0),
         ("time-wait-buckets", {"sysctls": {"net.ipv4.tcp_max_tw_buckets": "0"}}, 0),
@@ -147,7 +151,9 @@ class TestTheGoalOfARate:
     def test_it_is_the_worst_second_of_rate_and_storm(self):
         assert ceiling("accept-rate", target={"rate": 50}).goal == 50
         assert ceiling("accept-rate", target={"rate": 50, "storm": 20_000, "storm_seconds": 10}).goal == 2000
-        assert ceiling("accept-rate", target={"rate": 5000, "storm": 20_000, "storm_seconds": 10}).goal == 5000
+        assert (
+            ceiling("accept-rate", target={"rate": 5000, "storm": 20_000, "storm_seconds": 10}).goal == 5000
+        )
 
     def test_a_storm_of_less_than_a_second_is_one_second_long(self):
         assert ceiling("accept-queue", target={"storm": 700, "storm_seconds": 0}).goal == 700

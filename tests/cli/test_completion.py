@@ -6,8 +6,8 @@ import re
 import subprocess
 
 import pytest
-
 from commands import run
+
 from kamtcp.cli.commands import COMMANDS
 from kamtcp.cli.completion import SHELLS, script
 
@@ -21,7 +21,9 @@ COMP_WORDS=({quoted}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _kamtcp kamtcp "${{COMP_WORDS[COMP_CWORD]}}"
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "--norc", "-u", "-c", line], capture_output=True, check=False, timeout=20, cwd=folder)
+    done = subprocess.run(
+        ["bash", "--norc", "-u", "-c", line], capture_output=True, check=False, timeout=20, cwd=folder
+    )
     assert (done.returncode, done.stderr) == (0, b""), done.stderr
     return done.stdout.decode().split()
 

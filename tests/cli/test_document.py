@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
 from commands import check
+
 from kamtcp.cli.document import SCHEMA, Document, document
 from situations import DENIED, situation, snapshot, verdict
 
@@ -94,13 +94,23 @@ def test_it_reads_back_as_what_it_was_made_from(name):
     if name == "absurd":  # 2**64 - 1 is another number as a float
         return
     found, judged = verdict(**SITUATIONS[name]), read.judged[0]
-    assert (judged.held, judged.rates, judged.unseen_ceilings) == (found.ladder.held, found.ladder.rates, found.ladder.unseen)
-    assert (judged.findings, judged.timers, judged.unseen) == (found.findings, found.ladder.timers, found.unseen)
+    assert (judged.held, judged.rates, judged.unseen_ceilings) == (
+        found.ladder.held,
+        found.ladder.rates,
+        found.ladder.unseen,
+    )
+    assert (judged.findings, judged.timers, judged.unseen) == (
+        found.findings,
+        found.ladder.timers,
+        found.unseen,
+    )
 
 
 class TestWhatItSays:
     def judged(self, where: str = "options", **changes: Any) -> Any:
-        return json.loads(document(snapshot(situation(**changes)), ((verdict(**changes), where),), 1))["judged"][0]
+        return json.loads(document(snapshot(situation(**changes)), ((verdict(**changes), where),), 1))[
+            "judged"
+        ][0]
 
     def test_the_binding_ceiling_and_its_number(self):
         found = self.judged(main={"nofile_soft": 1024})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from commands import REFERENCE, check, run
+
 from kamtcp.cli.check import exit_code
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.nagios import line
@@ -28,7 +28,9 @@ ORDER = [Severity.FATAL, Severity.HIGH, Severity.MEDIUM, Severity.INFO]
 def test_a_finding_at_or_above_the_asked_severity_is_exit_1(worst, fail_on):
     found = verdict(**WORST[worst])
     assert found.findings[0].severity is worst
-    assert exit_code(((found, ""),), fail_on) == (Exit.FINDINGS if ORDER.index(worst) <= ORDER.index(fail_on) else Exit.OK)
+    assert exit_code(((found, ""),), fail_on) == (
+        Exit.FINDINGS if ORDER.index(worst) <= ORDER.index(fail_on) else Exit.OK
+    )
 
 
 def test_a_healthy_host_is_exit_0():
@@ -74,7 +76,9 @@ class TestNagios:
         said, _ = line(((verdict(main={"nofile_soft": 1024}), ""),), Severity.HIGH)
         text, perf = said.split(" | ")
         assert text == "KAMTCP CRITICAL - FDS001: kamailio: Stops at 994 connections: descriptors of tcp main"
-        assert perf.startswith("'kamailio tcp-main-descriptors'=400;;994;0 'kamailio tcp-max-connections'=400;;100000;0 ")
+        assert perf.startswith(
+            "'kamailio tcp-main-descriptors'=400;;994;0 'kamailio tcp-max-connections'=400;;100000;0 "
+        )
 
     def test_what_could_not_be_seen_is_named(self):
         said, _ = line(((verdict(shared_memory=DENIED, tls_ports=()), ""),), Severity.HIGH)
@@ -84,7 +88,10 @@ class TestNagios:
         said, _ = line(((verdict(name="a|b'c=d\ne"), ""),), Severity.HIGH)
         assert said.count("|") == 1
         assert "\n" not in said
-        assert all(re.fullmatch(r"'[^'=|]+'=\d+;;\d+;0", item) for item in re.findall(r"'[^']*'\S+", said.split(" | ")[1]))
+        assert all(
+            re.fullmatch(r"'[^'=|]+'=\d+;;\d+;0", item)
+            for item in re.findall(r"'[^']*'\S+", said.split(" | ")[1])
+        )
         assert "'a_b_c_d_e tcp-max-connections'=400;;100000;0" in said
 
     def test_the_command_prints_one_line(self, capsys):
@@ -93,7 +100,10 @@ class TestNagios:
         assert re.fullmatch(r"KAMTCP CRITICAL - .*\bFDS001 .*: Stops at 998 .* \| '.*\n", found.out)
         assert found.err == ""
 
-    @pytest.mark.parametrize("arguments", [("--from", "no-such-file"), ("--no-such-option",), ("--from", REFERENCE, "--instance", "x")])
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--from", "no-such-file"), ("--no-such-option",), ("--from", REFERENCE, "--instance", "x")],
+    )
     def test_wrong_usage_is_unknown_and_said_on_stdout(self, arguments, capsys):
         """Exit 2 would be CRITICAL, and nobody reads stderr."""
         found = run(capsys, "check", "--nagios", *arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kamtcp.cli.report import headline, text
+from kamtcp.cli.report import headline, headline_of_rates, text
 from kamtcp.cli.wrap import Screen
 from kamtcp.diagnose.finding import Cure
 from kamtcp.model.absent import Absent, Why
@@ -64,7 +64,9 @@ def test_the_report_is_as_it_was_read_and_found_good(name, golden):
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_screen_but_those_to_be_run(name, width):
     for line in report(name, Screen(width, colour=False, unicode=True)).splitlines():
-        assert len(line) <= width or line.strip() in shell_lines(name) or line.strip().startswith("see: "), line
+        assert len(line) <= width or line.strip() in shell_lines(name) or line.strip().startswith("see: "), (
+            line
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -91,12 +93,19 @@ def test_the_first_lines_answer_the_question(name):
 class TestTheHeadline:
     def test_it_names_what_stops_first_and_next(self):
         line = headline(verdict(main={"nofile_soft": 1024}))
-        assert line.startswith("Stops at 994 connections: descriptors of tcp main. Next: 100,000, tcp_max_connections. ")
-        assert "At one instant: 1,025, accept queue. Per second: " in line
+        assert (
+            line == "Stops at 994 connections: descriptors of tcp main. Next: 100,000, tcp_max_connections."
+        )
+        second = headline_of_rates(verdict(main={"nofile_soft": 1024}))
+        assert second.startswith("New connections: ")
+        assert "at one instant (" in second
+        assert "a second (" in second
 
     def test_it_counts_what_could_not_be_seen(self):
         line = headline(verdict(main={"nofile_soft": DENIED}))
-        assert line.startswith("Stops at the latest at 100,000 connections: tcp_max_connections. 1 ceiling could not be seen")
+        assert line.startswith(
+            "Stops at the latest at 100,000 connections: tcp_max_connections. 1 ceiling could not be seen"
+        )
 
     def test_of_a_machine_without_kamailio_it_says_that_the_kernel_stops(self):
         assert headline(verdict(kamailio=False)).startswith("The kernel alone stops at ")

@@ -8,10 +8,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from commands import REFERENCE, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands import REFERENCE, run
 from fake_host import TreeHost
 from kamtcp.cli import highest, save_target
 from kamtcp.cli import target as targets
@@ -29,7 +29,7 @@ FULL = Target(
 
 class TestTheFile:
     def test_all_fields_read_back(self):
-        text = as_toml(FULL, "") + "\n" + as_toml(Target(connections=5), "sip.2 \"x\\y\"")
+        text = as_toml(FULL, "") + "\n" + as_toml(Target(connections=5), 'sip.2 "x\\y"')
         assert parse_file(text.encode()) == TargetFile(FULL, {'sip.2 "x\\y"': Target(connections=5)})
 
     def test_parts_alone_make_the_whole(self):
@@ -49,7 +49,10 @@ class TestTheFile:
             ("x = " + "[" * 100_000, "not TOML: "),
             ("[default]\nconnectoins = 5\n", "unknown field `connectoins`"),
             ("[defaults]\nconnections = 5\n", "unknown field `defaults`"),
-            ('[default]\nconnections = "many"\n', "Expected `int | null`, got `str` - at `$.default.connections`"),
+            (
+                '[default]\nconnections = "many"\n',
+                "Expected `int | null`, got `str` - at `$.default.connections`",
+            ),
             ("[default]\nconnections = 1.5\n", "Expected `int | null`"),
             ("[instance]\nsip1 = 5\n", "at `$.instance[...]`"),
             ("[default]\nconnections = -1\n", "[default] connections: expected 0 to 2,147,483,648, got -1"),
@@ -60,9 +63,18 @@ class TestTheFile:
             ("[default]\nstorm = 5\nstorm_seconds = -0.5\n", "[default] storm_seconds: expected"),
             ("[default]\nactive_share = 1.01\n", "[default] active_share: expected 0 to 1, got 1.01"),
             ("[default]\nactive_share = -inf\n", "[default] active_share: expected 0 to 1"),
-            ('[default]\noutbound = { "10.0.0.9" = 5 }\n', "[default] outbound: expected ADDR:PORT, got '10.0.0.9'"),
-            ('[default]\noutbound = { "10.0.0.9:5060" = -5 }\n', "[default] outbound 10.0.0.9:5060: expected 0 to"),
-            ("[default]\nconnections = 10\ntls = 6\nws = 5\n", "[default] tls, ws and wss make 11, more than connections 10"),
+            (
+                '[default]\noutbound = { "10.0.0.9" = 5 }\n',
+                "[default] outbound: expected ADDR:PORT, got '10.0.0.9'",
+            ),
+            (
+                '[default]\noutbound = { "10.0.0.9:5060" = -5 }\n',
+                "[default] outbound 10.0.0.9:5060: expected 0 to",
+            ),
+            (
+                "[default]\nconnections = 10\ntls = 6\nws = 5\n",
+                "[default] tls, ws and wss make 11, more than connections 10",
+            ),
         ],
     )
     def test_what_no_host_can_mean_is_refused_with_table_and_field(self, text, said):
@@ -86,9 +98,14 @@ class TestTheFile:
         """A name that TOML can't hold is refused before anything is written."""
         text = "".join(as_toml(each, name) for name, each in tables.items() if name)
         try:
-            assert parse_file(text.encode("utf-8", "replace")).instance == {name: each for name, each in tables.items() if name}
+            assert parse_file(text.encode("utf-8", "replace")).instance == {
+                name: each for name, each in tables.items() if name
+            }
         except UsageError:
-            assert any(ord(letter) < 32 or ord(letter) == 127 or "\ud800" <= letter < "\ue000" for letter in "".join(tables))
+            assert any(
+                ord(letter) < 32 or ord(letter) == 127 or "\ud800" <= letter < "\ue000"
+                for letter in "".join(tables)
+            )
 
     def test_the_file_of_the_host_that_is_looked_at_counts(self):
         host = TreeHost({targets.TARGET_FILE: b"[default]\nconnections = 7\n"})

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-
 from commands import REFERENCE, check, run
+
 from kamtcp import __version__
 from kamtcp.cli import run as runner
 from kamtcp.cli.commands import COMMANDS
@@ -121,7 +121,9 @@ class TestTheLastNet:
         failing(ZeroDivisionError("division\nby zero"))
         found = run(capsys, "check")
         assert found.code == 2
-        assert found.err.startswith("kamtcp check: internal error, please report: ZeroDivisionError: division by zero (test_usage.py:")
+        assert found.err.startswith(
+            "kamtcp check: internal error, please report: ZeroDivisionError: division by zero (test_usage.py:"
+        )
         assert found.err.count("\n") == 1
 
     def test_and_shows_its_traceback_to_who_asks_for_it(self, failing, capsys, monkeypatch):
@@ -144,7 +146,9 @@ class TestStreams:
 
     def ran(self, line: str, environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[bytes]:
         command = ["bash", "-c", f'set -o pipefail; k() {{ "$0" -m kamtcp "$@"; }}; {line}', sys.executable]
-        return subprocess.run(command, env={**environment, **more}, capture_output=True, timeout=60, check=False)
+        return subprocess.run(
+            command, env={**environment, **more}, capture_output=True, timeout=60, check=False
+        )
 
     @pytest.mark.parametrize("what", ["--help", "check --help", "completion bash"])
     def test_a_reader_that_leaves_early_is_no_error(self, what, environment):
@@ -174,14 +178,23 @@ class TestStreams:
 
     def test_an_old_encoding_gets_ascii(self, environment):
         """No character that it lacks ends the report."""
-        plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-        found = self.ran(f"k check --from {REFERENCE} --connections 20000 --instance kamailio", environment, **plain)
+        plain = {
+            "LC_ALL": "POSIX",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "PYTHONIOENCODING": "ascii",
+        }
+        found = self.ran(
+            f"k check --from {REFERENCE} --connections 20000 --instance kamailio", environment, **plain
+        )
         assert (found.returncode, found.stderr) == (1, b"")
         assert found.stdout.isascii()
         assert b"#" in found.stdout or b"....." in found.stdout
 
     def test_no_colour_goes_into_a_pipe_and_lines_fit(self, environment):
-        found = self.ran(f"k check --from {REFERENCE} --connections 20000", environment, TERM="xterm-256color")
+        found = self.ran(
+            f"k check --from {REFERENCE} --connections 20000", environment, TERM="xterm-256color"
+        )
         assert b"\033" not in found.stdout
         wide = [line for line in found.stdout.decode().splitlines() if len(line) > 80]
         assert all(line.strip().startswith(("see: ", "for p in ")) for line in wide)

@@ -22,7 +22,9 @@ def test_no_line_is_too_long_and_no_character_is_lost(text, width, depth, first)
     indent = " " * depth
     lines = wrapped(" ".join(text), width, indent, first)
     assert all(len(line) <= max(width, len(first or "")) for line in lines)
-    joined = "".join(line.removeprefix(indent) if number or first is None else line for number, line in enumerate(lines))
+    joined = "".join(
+        line.removeprefix(indent) if number or first is None else line for number, line in enumerate(lines)
+    )
     beginning = "" if first is None or not text else first
     assert joined.replace(" ", "") == (beginning + "".join(text)).replace(" ", "")
 
@@ -36,7 +38,10 @@ def test_a_word_longer_than_a_line_is_cut():
 
 
 @given(
-    st.integers(-5, 2**64), st.integers(0, 2**64) | st.just(float("inf")), st.none() | st.integers(0, 2**31), st.integers(1, 40)
+    st.integers(-5, 2**64),
+    st.integers(0, 2**64) | st.just(float("inf")),
+    st.none() | st.integers(0, 2**31),
+    st.integers(1, 40),
 )
 @SHORT
 def test_a_bar_is_as_wide_as_asked_and_shows_target_and_use(now, ceiling, goal, width):
@@ -90,7 +95,9 @@ def terminal(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def give(**settings: str):
-        monkeypatch.setattr("sys.stdout", Stdout(settings.pop("encoding", "utf-8"), tty=settings.pop("tty", "") == "yes"))
+        monkeypatch.setattr(
+            "sys.stdout", Stdout(settings.pop("encoding", "utf-8"), tty=settings.pop("tty", "") == "yes")
+        )
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         return screen()
@@ -112,12 +119,23 @@ class TestTheScreen:
 
     @pytest.mark.parametrize(
         ("columns", "width"),
-        [("100", 100), ("20", NARROWEST), ("9" * 5000, WIDEST), ("0", NARROWEST), ("-5", 80), ("²", 80), ("", 80), ("wide", 80)],
+        [
+            ("100", 100),
+            ("20", NARROWEST),
+            ("9" * 5000, WIDEST),
+            ("0", NARROWEST),
+            ("-5", 80),
+            ("²", 80),
+            ("", 80),
+            ("wide", 80),
+        ],
     )
     def test_columns_decide_within_reason(self, terminal, columns, width):
         assert terminal(COLUMNS=columns).width == width
 
-    @pytest.mark.parametrize(("encoding", "blocks"), [("utf-8", True), ("UTF8", True), ("ascii", False), ("iso8859-1", False)])
+    @pytest.mark.parametrize(
+        ("encoding", "blocks"), [("utf-8", True), ("UTF8", True), ("ascii", False), ("iso8859-1", False)]
+    )
     def test_blocks_are_drawn_where_the_encoding_has_them(self, terminal, encoding, blocks):
         assert terminal(encoding=encoding).unicode is blocks
 

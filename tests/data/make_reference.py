@@ -33,7 +33,8 @@ def main() -> None:
             print(host.run(line, env=environment).stdout.decode(), end="")
         made = load(host.path("/run/reference.kamtcp"))
     samples = [
-        {key: without_this_machine(key, answer) for key, answer in each.items() if not of_a_cgroup(key)} | initial_namespace()
+        {key: without_this_machine(key, answer) for key, answer in each.items() if not of_a_cgroup(key)}
+        | initial_namespace()
         for each in made.samples
     ]
     write(FILE, Recording(made.header, samples), overwrite=True)

@@ -97,7 +97,9 @@ class TestCures:
     def test_one_of_the_start_takes_a_restart_and_says_what_that_costs(self):
         found = only("CFG010", target=BIG, **lowered(2048))
         assert not found.now.possible
-        assert found.for_good.text == "tcp_max_connections=22000 in /etc/kamailio/kamailio.cfg; takes a restart"
+        assert (
+            found.for_good.text == "tcp_max_connections=22000 in /etc/kamailio/kamailio.cfg; takes a restart"
+        )
         assert found.for_good.risk == (
             "a restart drops 400 connections; if all come back at once, up to 400 a second are served: all in about 1 s"
         )
@@ -111,7 +113,12 @@ class TestCures:
         )
 
     def test_tls_makes_coming_back_slower(self):
-        found = only("CFG010", target={"connections": 120_000, "tls": 120_000}, opened=14_000, main={"descriptors": 14_030})
+        found = only(
+            "CFG010",
+            target={"connections": 120_000, "tls": 120_000},
+            opened=14_000,
+            main={"descriptors": 14_030},
+        )
         assert "up to 1,400 a second are served: all in about 10 s" in found.for_good.risk
 
     def test_unseen_connections_are_not_called_none(self):

@@ -39,7 +39,9 @@ def test_every_code_belongs_to_a_rule_or_to_a_ceiling():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_ceiling_has_a_code_a_line_to_see_it_and_both_cures(name):
-    s = situation(target={"connections": 20_000, "tls": 20_000, "rate": 500, "outbound": {"192.0.2.1:5060": 40_000}})
+    s = situation(
+        target={"connections": 20_000, "tls": 20_000, "rate": 500, "outbound": {"192.0.2.1:5060": 40_000}}
+    )
     ladder = build(s)
     ceiling = next(each for each in ladder.all if each.name == name)
     assert BY_NAME[f"{name}-below-target"].source == f"see ceiling {name}"
@@ -59,7 +61,12 @@ def test_a_ceiling_without_a_target_can_not_be_below_one():
 
 
 def test_severities_stand_worst_first():
-    assert sorted(Severity, key=RANK.__getitem__) == [Severity.FATAL, Severity.HIGH, Severity.MEDIUM, Severity.INFO]
+    assert sorted(Severity, key=RANK.__getitem__) == [
+        Severity.FATAL,
+        Severity.HIGH,
+        Severity.MEDIUM,
+        Severity.INFO,
+    ]
 
 
 def test_what_only_hurts_or_weakens_is_never_called_high():

@@ -41,7 +41,9 @@ class TestFDS001:
             "tcp main may open 1,024 files but tcp_max_connections is 100,000 (needs 100,070): at 994 connections the"
             " accept loop spins and fills the log disk (27 MB/s seen)"
         )
-        assert found.see == "grep 'open files' /proc/831/limits; ls /proc/831/fd | wc -l; kamcmd core.tcp_info"
+        assert (
+            found.see == "grep 'open files' /proc/831/limits; ls /proc/831/fd | wc -l; kamcmd core.tcp_info"
+        )
         assert found.severity.value == "fatal"
         assert "FDS001" in codes(main={"nofile_soft": 100_069})
 
@@ -107,7 +109,9 @@ class TestFDS004:
 
     def test_it_fires_within_one_process_count_of_the_end(self):
         found = only("FDS004", main={"highest_descriptor": 100_056})
-        assert found.evidence == "highest descriptor number of pid 831 is 100,056, its table ends near 100,070"
+        assert (
+            found.evidence == "highest descriptor number of pid 831 is 100,056, its table ends near 100,070"
+        )
 
     def test_one_lower_is_well(self):
         assert codes(main={"highest_descriptor": 100_055}) == []
@@ -145,7 +149,10 @@ class TestCFG001:
     @pytest.mark.parametrize("version", ["5.7.3", "5.7.7"])
     def test_it_fires_on_the_versions_that_reject_all(self, version):
         found = only("CFG001", version=version, parameters={"tcp_accept_iplimit": 0})
-        assert found.evidence == f"tcp_accept_iplimit=0 (/etc/kamailio/kamailio.cfg:41) on {version} rejects every connection"
+        assert (
+            found.evidence
+            == f"tcp_accept_iplimit=0 (/etc/kamailio/kamailio.cfg:41) on {version} rejects every connection"
+        )
 
     @pytest.mark.parametrize("version", ["5.6.3", "5.7.2", "5.8.0", "6.1.4", DENIED, "unknown"])
     def test_it_does_not_on_others(self, version):
@@ -159,7 +166,9 @@ class TestTLS001:
     """TLS on OpenSSL 3 without tls_threads_mode."""
 
     def test_it_fires_on_a_release_that_has_no_such_mode(self):
-        found = only("TLS001", version="5.6.3", parameters={"tls_threads_mode": None, "tcp_accept_iplimit": None})
+        found = only(
+            "TLS001", version="5.6.3", parameters={"tls_threads_mode": None, "tcp_accept_iplimit": None}
+        )
         assert found.evidence == (
             "TLS on OpenSSL 3, and 5.6.3 has no tls_threads_mode: handshakes in parallel corrupt shared memory and abort it"
         )

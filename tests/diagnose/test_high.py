@@ -25,7 +25,9 @@ class TestCFG002:
 
     def test_it_fires_above_five_thousand_connections(self):
         found = only("CFG002", parameters={"tcp_accept_iplimit": 1024}, target={"connections": 5001})
-        assert found.evidence.startswith("tcp_accept_iplimit=1,024 with 5,001 connections: 1000000 us / (45 (us per")
+        assert found.evidence.startswith(
+            "tcp_accept_iplimit=1,024 with 5,001 connections: 1000000 us / (45 (us per"
+        )
         assert only("CFG002", parameters={"tcp_accept_iplimit": 1024}, opened=5001)
 
     def test_five_thousand_are_few(self):
@@ -59,7 +61,10 @@ class TestCFG004:
 
     def test_it_fires_within_twice_the_processes(self):
         found = only("CFG004", parameters={"tcp_main_threads": 1}, target={"connections": 99_973})
-        assert found.evidence == "99,973 connections are within 28 of tcp_max_connections=100,000 with tcp_main_threads=1"
+        assert (
+            found.evidence
+            == "99,973 connections are within 28 of tcp_max_connections=100,000 with tcp_main_threads=1"
+        )
         assert found.now.line == "kamcmd cfg.set_now_int tcp max_connections 99972"
 
     def test_one_less_is_well(self):
@@ -74,7 +79,11 @@ class TestTLS002:
 
     @staticmethod
     def free(count: int) -> dict[str, object]:
-        return {"shared_memory": SharedMemory(64 << 20, count, 0, 0, 0, 0), "opened": 0, "main": {"descriptors": 30}}
+        return {
+            "shared_memory": SharedMemory(64 << 20, count, 0, 0, 0, 0),
+            "opened": 0,
+            "main": {"descriptors": 30},
+        }
 
     def test_it_fires_below_twice_the_guard(self):
         found = only("TLS002", **self.free(14_680_063))
@@ -104,7 +113,11 @@ class TestCFG005:
 
     @pytest.mark.parametrize(
         "parameters",
-        [{"tcp_msg_data_timeout": 0, "tcp_check_timer": 0}, {"tcp_msg_data_timeout": 20}, {"tcp_msg_data_timeout": None}],
+        [
+            {"tcp_msg_data_timeout": 0, "tcp_check_timer": 0},
+            {"tcp_msg_data_timeout": 20},
+            {"tcp_msg_data_timeout": None},
+        ],
     )
     def test_with_the_check_off_or_a_time_set_it_is_well(self, parameters):
         assert codes(parameters=parameters) == []
@@ -134,7 +147,9 @@ class TestSYS001:
         files = {"/etc/sysctl.d/sip.conf": ("tcp_tw_recycle",)}
         gone = {"net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING)}
         found = only("SYS001", sysctls=gone, sysctl_files=files)
-        assert found.evidence.startswith("tcp_tw_recycle in /etc/sysctl.d/sip.conf: this kernel has no such setting")
+        assert found.evidence.startswith(
+            "tcp_tw_recycle in /etc/sysctl.d/sip.conf: this kernel has no such setting"
+        )
         assert not found.now.possible
 
     def test_it_is_told_without_kamailio_too(self):

@@ -29,7 +29,9 @@ def test_a_hard_limit_that_is_high_enough_is_left_alone():
 
 
 def test_different_hard_limits_are_raised_to_the_highest_and_none_is_lowered():
-    s = situation(main={"nofile_soft": 1024, "nofile_hard": 4096}, workers={"nofile_soft": 1024, "nofile_hard": 524_288})
+    s = situation(
+        main={"nofile_soft": 1024, "nofile_hard": 4096}, workers={"nofile_soft": 1024, "nofile_hard": 524_288}
+    )
     assert raise_descriptors(s, 50_000).line.endswith("--nofile=50000:524288; done")
 
 
@@ -65,7 +67,9 @@ class TestWithoutCapSysResource:
     def test_a_soft_limit_at_the_hard_one_can_not_be_raised(self):
         found = cure(50_000, soft=20_000, capabilities=NO_RESOURCE)
         assert (found.possible, found.line) == (False, "")
-        assert found.text == "not possible here: the hard limit is 20,000 and raising it needs CAP_SYS_RESOURCE"
+        assert (
+            found.text == "not possible here: the hard limit is 20,000 and raising it needs CAP_SYS_RESOURCE"
+        )
 
     def test_processes_of_different_users_can_not_be_raised_by_one_line(self):
         s = situation(main={"nofile_soft": 1024, "uid": 0, "gid": 0}, workers={"nofile_soft": 1024},
@@ -81,7 +85,9 @@ class TestWithoutCapSysResource:
 
 
 def test_an_unlimited_hard_limit_bounds_nothing():
-    assert cure(50_000, hard=UNLIMITED, capabilities=NO_RESOURCE, uid=990, gid=990).line.endswith("--nofile=50000:; done")
+    assert cure(50_000, hard=UNLIMITED, capabilities=NO_RESOURCE, uid=990, gid=990).line.endswith(
+        "--nofile=50000:; done"
+    )
     assert cure(50_000, hard=UNLIMITED).line.endswith("--nofile=50000:; done")
 
 

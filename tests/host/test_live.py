@@ -91,7 +91,12 @@ class TestHere:
     def test_stat_and_disk_are_those_of_the_system(self, tmp_path):
         (tmp_path / "f").write_bytes(b"12345")
         found, kernel = Live().stat(str(tmp_path / "f")), os.stat(tmp_path / "f")
-        assert (found.size, found.inode, found.mode, found.mtime) == (5, kernel.st_ino, kernel.st_mode, kernel.st_mtime)
+        assert (found.size, found.inode, found.mode, found.mtime) == (
+            5,
+            kernel.st_ino,
+            kernel.st_mode,
+            kernel.st_mtime,
+        )
         disk = Live().disk(str(tmp_path))
         assert disk.total_bytes >= disk.available_bytes > 0
 
@@ -146,7 +151,9 @@ class TestInAnotherNamespace:
         server = host.spawn([sys.executable, "-c", code], stdout=subprocess.PIPE)
         assert server.stdout.readline() == b"up\n"
         try:
-            assert [(each.port, each.wqueue) for each in sockets.listeners(inside) if each.port == 5077] == [(5077, 33)]
+            assert [(each.port, each.wqueue) for each in sockets.listeners(inside) if each.port == 5077] == [
+                (5077, 33)
+            ]
             assert 5077 not in {each.port for each in sockets.listeners(Live())}
         finally:
             os.kill(child_of(server.pid), signal.SIGKILL)
@@ -168,7 +175,13 @@ class TestInAnotherNamespace:
 
     def test_links_mean_what_its_processes_mean(self, host, inside):
         """An absolute link leads below its root, not to this machine's own place of that name."""
-        host.run(["sh", "-c", "mkdir -p /run/real && echo there >/run/real/f && ln -s /run/real /run/way && ln -s way/f /run/f"])
+        host.run(
+            [
+                "sh",
+                "-c",
+                "mkdir -p /run/real && echo there >/run/real/f && ln -s /run/real /run/way && ln -s way/f /run/f",
+            ]
+        )
         assert inside.read("/run/way/f") == inside.read("/run/f") == b"there\n"
         assert inside.readlink("/run/way") == "/run/real"
         assert inside.stat("/run/way/f").size == 6

@@ -97,7 +97,9 @@ def test_other_failures_of_a_command_keep_their_reason(json_reply):
 def test_without_an_endpoint_everything_is_absent():
     """With the reason of the first candidate; the endpoint itself names those of all."""
     nothing = Rpc(Replies(), [])
-    assert nothing.fact(levels.shm, "shm.stats") == Absent("shm.stats", Why.MISSING, "no RPC endpoint answers")
+    assert nothing.fact(levels.shm, "shm.stats") == Absent(
+        "shm.stats", Why.MISSING, "no RPC endpoint answers"
+    )
     denied = Rpc(
         Replies((CTL, VERSION, PermissionError(13, "no")), (DGRAM, VERSION, TimeoutError("late"))),
         [CTL, DGRAM],

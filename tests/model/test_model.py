@@ -16,7 +16,11 @@ from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 from situations import DENIED, situation, snapshot
 
-limits = st.integers(-(2**63), 2**64 - 1) | st.just(UNLIMITED) | st.builds(Absent, st.text(), st.sampled_from(Why), st.text())
+limits = (
+    st.integers(-(2**63), 2**64 - 1)
+    | st.just(UNLIMITED)
+    | st.builds(Absent, st.text(), st.sampled_from(Why), st.text())
+)
 
 
 @given(limits)
@@ -88,7 +92,9 @@ class TestMix:
         assert (mix.tcp, mix.tls, mix.ws, mix.wss) == pytest.approx(shares)
 
     def test_nothing_seen_is_plain_tcp_and_says_so(self):
-        assert situation(opened=DENIED).mix == Mix(1.0, 0.0, 0.0, 0.0, "plain TCP, for want of a target or of open connections")
+        assert situation(opened=DENIED).mix == Mix(
+            1.0, 0.0, 0.0, 0.0, "plain TCP, for want of a target or of open connections"
+        )
 
 
 def pool(used: int) -> SharedMemory:
@@ -96,7 +102,13 @@ def pool(used: int) -> SharedMemory:
 
 
 def pair(first: dict[str, object], last: dict[str, object]) -> dict[str, dict[str, float]]:
-    basis = {"opened": 100, "opened_tls": 0, "websocket": 0, "shared_memory": pool(5_000_000), "uptime_seconds": 10}
+    basis = {
+        "opened": 100,
+        "opened_tls": 0,
+        "websocket": 0,
+        "shared_memory": pool(5_000_000),
+        "uptime_seconds": 10,
+    }
     later = {**basis, "opened": 1100, "shared_memory": pool(22_000_000), "uptime_seconds": 20}
     return prices_between(snapshot(situation(**{**basis, **first})), snapshot(situation(**{**later, **last})))
 

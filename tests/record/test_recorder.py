@@ -42,7 +42,13 @@ class Host(TreeHost):
 
 
 def tree(**more: object) -> Host:
-    files = {"/proc/stat": b"btime 5\n", "/log": b"one\ntwo\nthree\n", "/denied": errno.EACCES, "/gone": errno.ESRCH, "/dir/a": b"x"}
+    files = {
+        "/proc/stat": b"btime 5\n",
+        "/log": b"one\ntwo\nthree\n",
+        "/denied": errno.EACCES,
+        "/gone": errno.ESRCH,
+        "/dir/a": b"x",
+    }
     return Host(files, {"/link": "/dir/a"}, netlink={18: b"links"}, **more)
 
 
@@ -79,7 +85,11 @@ def answer(host: object, question: str) -> object:
     try:
         return QUESTIONS[question](host)
     except (OSError, RpcError) as error:
-        return type(error), getattr(error, "errno", None), "" if isinstance(error, OSError) and error.errno else str(error)
+        return (
+            type(error),
+            getattr(error, "errno", None),
+            "" if isinstance(error, OSError) and error.errno else str(error),
+        )
 
 
 def stored(recorder: Recorder, tmp_path) -> Recorded:
@@ -110,7 +120,10 @@ class TestWithin:
         inside.files["/proc/stat"] = b"btime 9\n"
         recorder = Recorder(tree(namespaces={831: inside}))
         recorder.reader()
-        assert (recorder.read("/proc/stat"), recorder.within(831).read("/proc/stat")) == (b"btime 5\n", b"btime 9\n")
+        assert (recorder.read("/proc/stat"), recorder.within(831).read("/proc/stat")) == (
+            b"btime 5\n",
+            b"btime 9\n",
+        )
         host = stored(recorder, tmp_path)
         assert (host.read("/proc/stat"), host.within(831).read("/proc/stat")) == (b"btime 5\n", b"btime 9\n")
         assert host.within(831).reader() == READER
@@ -189,7 +202,11 @@ def test_a_recording_without_a_sample_or_a_reader_is_refused():
     with pytest.raises(RecordingError, match="holds no sample"):
         samples(Recording(Header("0.1", 5.0, scrubbed=False), []))
     with pytest.raises(RecordingError, match="sample 2 of the recording has no reader"):
-        samples(Recording(Header("0.1", 5.0, scrubbed=False), [{("", "reader"): READER}, {("", "read", "/x"): b""}]))
+        samples(
+            Recording(
+                Header("0.1", 5.0, scrubbed=False), [{("", "reader"): READER}, {("", "read", "/x"): b""}]
+            )
+        )
 
 
 ROOT = packages_root()
@@ -205,7 +222,10 @@ def test_a_recording_of_a_real_kamailio_gives_the_same_facts_and_the_same_verdic
     from kamtcp.model.target import Target
     from kamtcp.survey.take import take
 
-    with StandIn(ROOT) as host, start_kamailio(host, config=Scenario(tls_port=5061, websocket=True)) as kamailio:
+    with (
+        StandIn(ROOT) as host,
+        start_kamailio(host, config=Scenario(tls_port=5061, websocket=True)) as kamailio,
+    ):
         recorder = Recorder(Live())
         live = take(recorder, only=str(kamailio.pid))
         file = str(tmp_path / "real.kamtcp")
@@ -233,5 +253,8 @@ def test_a_recording_of_a_real_kamailio_gives_the_same_facts_and_the_same_verdic
 
 def headlines(report: str) -> list[str]:
     """What doesn't move from one moment to the next: the answer, and what was found."""
-    words = report.split("\n\n")[1].split(" Next:")[0]
-    return [words, *(line for line in report.splitlines() if line.startswith((" FDS", " TLS", " CFG", " MEM")))]
+    words = report.split("\n\n")[1].split(" Next:", maxsplit=1)[0]
+    return [
+        words,
+        *(line for line in report.splitlines() if line.startswith((" FDS", " TLS", " CFG", " MEM"))),
+    ]

@@ -48,7 +48,13 @@ def cut(answer: Answer) -> Answer:
 def nonsense(answer: Answer) -> Answer:
     if isinstance(answer, bytes):
         return b"\xff\x00nonsense: -1 max 18446744073709551616\n" * 3
-    return "nonsense" if isinstance(answer, str) else ("nonsense", "-1", "²") if isinstance(answer, tuple) else answer
+    return (
+        "nonsense"
+        if isinstance(answer, str)
+        else ("nonsense", "-1", "²")
+        if isinstance(answer, tuple)
+        else answer
+    )
 
 
 def absurd(answer: Answer) -> Answer:
@@ -62,7 +68,13 @@ def negative(answer: Answer) -> Answer:
 
 def more(answer: Answer) -> Answer:
     """What a newer kernel might append: another line, another column, another name."""
-    return answer + b"unknown 1 2 3\n" if isinstance(answer, bytes) else (*answer, "zzz") if isinstance(answer, tuple) else answer
+    return (
+        answer + b"unknown 1 2 3\n"
+        if isinstance(answer, bytes)
+        else (*answer, "zzz")
+        if isinstance(answer, tuple)
+        else answer
+    )
 
 
 WAYS = {
@@ -140,11 +152,17 @@ class Vanishing(Recorded):
         self.left = left if left is not None else [0]
 
     def _answer(self, *key: str | int | bytes) -> object:
-        about = key[0] in ("call", "within") or str(key[1]).startswith("/proc/") and str(key[1])[6:7].isdigit()
+        about = key[0] in ("call", "within") or (
+            str(key[1]).startswith("/proc/") and str(key[1])[6:7].isdigit()
+        )
         if about:
             self.left[0] -= 1
             if self.left[0] < 0:
-                raise ConnectionRefusedError(errno.ECONNREFUSED, "") if key[0] == "call" else ProcessLookupError(errno.ESRCH, "")
+                raise (
+                    ConnectionRefusedError(errno.ECONNREFUSED, "")
+                    if key[0] == "call"
+                    else ProcessLookupError(errno.ESRCH, "")
+                )
         return super()._answer(*key)
 
     def within(self, pid: int) -> Vanishing:

@@ -7,7 +7,7 @@ import msgspec
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
 from kamtcp.capacity.timers import Timer
-from kamtcp.cli.report import headline
+from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent
@@ -23,6 +23,7 @@ class Judged(msgspec.Struct, frozen=True):
     instance: str
     attendant: int
     headline: str
+    headline_of_rates: str
     target: Target
     target_source: str
     mix: Mix
@@ -62,6 +63,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         instance="" if instance is None else instance.name,
         attendant=0 if instance is None else instance.attendant,
         headline=headline(verdict),
+        headline_of_rates=headline_of_rates(verdict),
         target=verdict.situation.target,
         target_source=where,
         mix=verdict.situation.mix,

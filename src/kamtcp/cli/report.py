@@ -55,6 +55,7 @@ def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> l
     """The answer: what stops first, at how many, and whether the target is met."""
     line = headline(verdict)
     lines = [screen.style(each, "bold") for each in wrapped(line, screen.width, "  ", "")]
+    lines += wrapped(headline_of_rates(verdict), screen.width, "  ", "")
     s = verdict.situation
     if s.instance is not None:
         lines += wrapped(f"Counted for {_mix(verdict)}.", screen.width, "  ", "")
@@ -84,15 +85,21 @@ def headline(verdict: Verdict) -> str:
     higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
     if higher:
         line += f" Next: {higher[0].at:,}, {higher[0].title}."
+    return line
+
+
+def headline_of_rates(verdict: Verdict) -> str:
+    """The second line: how many new ones, at one instant and a second; "" where no such ceiling was computed."""
     rates = slows_first(verdict.ladder)
     instants = [each for each in rates if each.kind is Kind.INSTANT]
     # a figure that rests on an assumption is on the ladder, but not in the answer
     steady = [each for each in rates if each.kind is Kind.RATE and each.origin is not Origin.ASSUMED]
-    if instants:
-        line += f" At one instant: {instants[0].at:,}, {instants[0].title}."
-    if steady:
-        line += f" Per second: {steady[0].at:,}, {steady[0].title}."
-    return line
+    parts = [
+        f"{each[0].at:,} {unit} ({each[0].title})"
+        for each, unit in ((instants, "at one instant"), (steady, "a second"))
+        if each
+    ]
+    return f"New connections: {', '.join(parts)}." if parts else ""
 
 
 def _mix(verdict: Verdict) -> str:

@@ -48,7 +48,8 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None) -> lis
     Args:
         text: words; any white space between them becomes one space.
         width: more than `indent` is long.
-        indent: begins every line. first: begins the first one instead, where it is given.
+        indent: begins every line.
+        first: begins the first one instead, where it is given.
     """
     lines: list[str] = []
     line = indent if first is None else first

@@ -114,7 +114,7 @@ class Stream:
             elif kind == "brace":
                 depth += 1 if found.group() == "{" else -1
             elif kind == "lost":
-                frame.position = found.start()
+                frame.position = found.start() + 1  # behind the newline
                 self.notes.problem(
                     Place(frame.file, self._line(frame)), "a { before this line is never closed"
                 )
@@ -300,7 +300,10 @@ class Stream:
                 frame.position = len(frame.text)
                 self._pop()
                 continue
-            frame.position, line = found.end(), self._line(frame, found.start())
+            frame.position = found.end()
+            if found.lastgroup == "loose" and not _leads_line(frame.text, found.start()):
+                continue
+            line = self._line(frame, found.start())
             if found.lastgroup == "test":
                 self._test(frame, found.group("test"), line)
             else:
@@ -423,6 +426,12 @@ class Stream:
         folder, slash, _ = including.rpartition("/")
         if slash:
             yield f"{folder}/{name}"
+
+
+def _leads_line(text: str, position: int) -> bool:
+    """Whether a `#!` there is the first on its line, and not on the first line of all."""
+    line = text.rfind("\n", 0, position)
+    return line >= 0 and text[position] == "#" and not text[line + 1 : position].strip(" \t")
 
 
 def _blanks(text: str, position: int, blanks: str = " \t\b\r\n") -> int:

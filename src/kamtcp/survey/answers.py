@@ -26,9 +26,11 @@ class Own(Rpc):
 
     Attributes:
         stalled: the command that got no answer in time, None while all did.
+        version: core.version, asked before anything else: it is what even a busy server answers.
     """
 
     stalled: str | None = None
+    version: identity.Version | Absent
 
     def __init__(
         self, host: Host, candidates: Sequence[Endpoint], inner_pid: int, timeout: float = 2.0
@@ -38,7 +40,9 @@ class Own(Rpc):
         while True:
             super().__init__(host, left, timeout)
             if isinstance(self.endpoint, Absent):
+                self.version = Absent("core.version", self.endpoint.why, self.endpoint.detail)
                 break
+            self.version = self.fact(identity.version, "core.version")
             said = self.fact(identity.processes, "core.psx")
             if isinstance(said, Absent) or any(each.pid == inner_pid for each in said):
                 break

@@ -64,11 +64,10 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
     config = _config(host, view, line, path)
     inner = _inner_pid(host, pid)
     rpc = answers.Own(inside, endpoints.candidates(host, inside, pid, line, config), inner)
-    said = rpc.fact(identity.version, "core.version")
-    if isinstance(said, Absent):
+    if isinstance(rpc.version, Absent):
         version = evidence.version_in_binary(host, pid)
     else:
-        version = evidence.known_version("core.version", said.version)
+        version = evidence.known_version("core.version", rpc.version.version)
     info = rpc.fact(levels.tcp_info, "core.tcp_info")
     described = rpc.fact(identity.processes, "core.psx")
     own = processes.collect(host, family, described, rpc.fact(levels.pkg, "pkg.stats"), _inodes(namespace))
