@@ -16,7 +16,7 @@ def page(entry: Entry) -> str:
         f"{_sentence(entry.title)}",
         "",
         *_state(entry),
-        _sentence(entry.does),
+        entry.does,
         "",
     ]
     counter = entry.kind is Kind.COUNTER
@@ -61,15 +61,17 @@ def index(entries: Iterable[Entry]) -> str:
     return "\n".join([*lines[1:], ""])
 
 
+#: names that differ from another by case only, which not every file system tells apart, or that are too short
+_OWN = {
+    "-m": "option-shared-memory", "-M": "option-private-memory", "-x": "option-memory-manager",
+    "TCP_DEFER_ACCEPT": "socket-option-TCP_DEFER_ACCEPT",
+}  # fmt: skip
+
+
 def file_name(name: str) -> str:
     """The file of an entry's page: letters, digits, dots and dashes only, different for different names."""
     kept = "".join(each if each.isascii() and (each.isalnum() or each in "._-") else "-" for each in name)
-    return f"{kept.strip('-') if kept.strip('-') not in ('m', 'M', 'x') else 'option-' + _letter(kept)}.md"
-
-
-def _letter(name: str) -> str:
-    """-m and -M on file systems that don't tell case apart."""
-    return {"-m": "shared-memory", "-M": "private-memory", "-x": "memory-manager"}[name]
+    return f"{_OWN.get(name, kept.strip('-'))}.md"
 
 
 def _state(entry: Entry) -> list[str]:

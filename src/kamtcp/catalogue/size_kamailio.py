@@ -80,8 +80,14 @@ def rd_buf_size(s: Situation, now: Limit) -> Size | Absent:
     if (none := no_kamailio(s)) is not None:
         return none
     ceiling = held_memory.shared_memory(s)
-    if isinstance(ceiling.limit, Absent) or not isinstance(now, int):
-        return unseen(ceiling.limit, now)
+    if isinstance(ceiling.limit, Absent):
+        return ceiling.limit
+    if not isinstance(now, int):
+        return (
+            now
+            if isinstance(now, Absent)
+            else Absent("tcp_rd_buf_size", Why.MALFORMED, "not a number of bytes")
+        )
     small = Figure(SMALL_BUFFER, "bytes, which common SIP messages fit into", Origin.ASSUMED)
     plain = s.mix.encrypted == 0 and s.mix.ws == 0
     if ceiling.met is False and plain and now > SMALL_BUFFER:

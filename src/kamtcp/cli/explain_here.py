@@ -6,11 +6,14 @@ answers too, or says that it doesn't hold it.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from kamtcp.catalogue.entry import Entry, Kind, Scope
+from kamtcp.catalogue.load import entries
 from kamtcp.catalogue.versions import default_on
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent, Limit, Unlimited, Why
@@ -61,6 +64,16 @@ def values(entry: Entry, host: Host, snapshot: Snapshot) -> tuple[Here, ...]:
     if entry.kind is Kind.FIREWALL:
         return _in_namespaces(snapshot, lambda netns, _: _tracking(snapshot, netns))
     return tuple(_of_instance(entry, host, each) for each in snapshot.instances)
+
+
+def read_all(host: Host, snapshot: Snapshot) -> None:
+    """Ask for every setting and counter of the catalogue; the answers stay with the recorder that `host` is.
+
+    The kernel's command line is left out: it may hold what nobody wants in a recording.
+    """
+    for entry in entries().values():
+        if entry.kind is not Kind.BOOT:
+            values(entry, host, snapshot)
 
 
 def number(value: str | Absent) -> Limit:
@@ -136,7 +149,11 @@ def _narrow(entry: Entry, host: Host, snapshot: Snapshot, netns: str, pid: int |
 
 
 def _view(host: Host, pid: int | None) -> Host:
-    return host if pid is None else host.within(pid)
+    """The machine as process `pid` sees it. One that has ended is gone, which is not "no such setting"."""
+    try:
+        return host if pid is None else host.within(pid)
+    except FileNotFoundError as error:
+        raise OSError(errno.ESRCH, os.strerror(errno.ESRCH), error.filename) from None
 
 
 def _tracking(snapshot: Snapshot, netns: str) -> str | Absent:
