@@ -76,8 +76,10 @@ def file_name(name: str) -> str:
 
 def _state(entry: Entry) -> list[str]:
     if entry.is_gone:
-        since = f"since {entry.project} {entry.gone}" if entry.gone[:1].isdigit() else f"({entry.gone})"
-        return [f"**Gone {since}.** Instead: {entry.instead}.", ""]
+        since = (
+            f"Gone since {entry.project} {entry.gone}" if entry.gone[:1].isdigit() else f"Gone, {entry.gone}"
+        )
+        return [f"**{'Never there' if entry.gone == 'never was' else since}.** Instead: {entry.instead}.", ""]
     if entry.takes_effect is Effect.NEVER and entry.instead:
         return [f"**Without effect.** Instead: {entry.instead}.", ""]
     return []

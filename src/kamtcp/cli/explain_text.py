@@ -11,6 +11,7 @@ from kamtcp.diagnose.finding import Cure, Finding
 from kamtcp.model.absent import Absent, Unlimited, Why
 
 LABEL = 15
+_NEVER = "never was"
 
 
 def text(found: Facts, screen: Screen) -> str:
@@ -59,14 +60,21 @@ def headline(found: Setting) -> str:
     """The answer in one line."""
     entry = found.entry
     if entry.is_gone:
-        since = f"{entry.project} {entry.gone}" if entry.gone[:1].isdigit() else entry.gone
-        gone = "is gone since" if entry.gone[:1].isdigit() else "is gone:"
-        return f"{entry.id} {gone} {since}. It was: {entry.title}."
+        if entry.gone == _NEVER:
+            return f"{entry.id}: {entry.title}, in any release."
+        since = "since" if entry.gone[:1].isdigit() else "since some release"
+        return f"{entry.id} is gone {since} {_released(entry)}. It was: {entry.title}."
     if entry.takes_effect is Effect.NEVER and not entry.effect_note:
         return f"{entry.id} does nothing any more. It was: {entry.title}."
     if found.exists_here is False:
         return f"{entry.id}: {entry.title}. Not in this release; since {entry.project} {entry.since}."
     return f"{entry.id}: {entry.title}."
+
+
+def _released(entry: Entry) -> str:
+    """Linux 4.12, or before Kamailio 3.3 where only that is known."""
+    before, _, release = entry.gone.rpartition(" ")
+    return f"{before} {entry.project} {release}".strip()
 
 
 def _limit(found: Limit, screen: Screen) -> list[str]:
