@@ -63,6 +63,32 @@ def own_state(monkeypatch):
     monkeypatch.setattr(target, "TARGET_FILE", "/proc/nowhere/target.toml")
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Hides Kamailios of other tests on this machine (they may hang on purpose); add pids that are to be seen."""
+    from kamtcp.host.live import Live
+
+    mine: set[int] = set()
+    everything = Live.listdir
+
+    def another(name: str) -> bool:
+        try:
+            return (
+                name.isdigit()
+                and int(name) not in mine
+                and Path(f"/proc/{name}/comm").read_text() == "kamailio\n"
+            )
+        except OSError:
+            return False
+
+    def listdir(self, path):
+        names = everything(self, path)
+        return tuple(name for name in names if not another(name)) if path == "/proc" else names
+
+    monkeypatch.setattr(Live, "listdir", listdir)
+    return mine
+
+
 def allowed_skips() -> list[str]:
     """Patterns of test ids that may be skipped in CI, one a line, with the reason behind #."""
     lines = ALLOWED.read_text().splitlines() if ALLOWED.exists() else []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
 
 VERSION = b"kamailio 5.6.3 (x86_64/linux)"
 
@@ -37,10 +36,6 @@ def answer(connection: socket.socket, behaviour: str) -> None:
     if behaviour == "hang" or (behaviour == "hang later" and not first):
         while connection.recv(65536):
             pass
-    elif behaviour == "drip":
-        for byte in reply(cookie, text(VERSION)):
-            connection.sendall(bytes((byte,)))
-            time.sleep(0.3)
     elif behaviour == "garbage":
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n\xff\x00" * 20)
     elif behaviour == "close":
@@ -58,7 +53,7 @@ def answer(connection: socket.socket, behaviour: str) -> None:
     elif behaviour == "nonsense later" and not first:
         connection.sendall(reply(cookie, b"\xff\x13\x37" * 50))
     elif behaviour == "many" and not first:
-        connection.sendall(reply(cookie, b"\x10" * (1 << 20)))
+        connection.sendall(reply(cookie, b"\x10" * (1 << 18)))
     else:  # "version": the version to everything
         connection.sendall(reply(cookie, text(VERSION)))
 
@@ -71,8 +66,6 @@ def main() -> None:
         os.chmod(path, 0)
     server.listen(16)
     print("up", flush=True)
-    if behaviour == "never accepts":
-        sys.stdin.read()
     while True:
         connection, _ = server.accept()
         with connection:

@@ -260,6 +260,30 @@ def test_with_nothing_free_what_is_open_now_is_all(name, changes):
     assert (found.limit, found.at) == (400, 400)
 
 
+def test_a_guard_that_is_switched_off_leaves_all_of_the_pool():
+    """low_mem_threshold1=0; 63,000,000 / 75,916 = 829.9, and the one that crosses is still served."""
+    found = ceiling(
+        "tls-memory-guard",
+        shared_memory=shm(63_000_000),
+        target=ALL_TLS,
+        parameters={"tls.low_mem_threshold1": 0},
+    )
+    assert found.limit == 1230
+
+
+def test_a_pool_that_nobody_tells_of_is_taken_as_untouched():
+    """-m 4096: (12,000,000,000 - 4,294,967,296) / 4,492.8 = 1,714,973.4."""
+    found = ceiling("kernel-memory", shared_memory=DENIED, parameters={"shm_megabytes": 4096})
+    assert (found.limit, found.origin) == (1_715_373, Origin.ASSUMED)
+    assert isinstance(ceiling("kernel-memory", shared_memory=DENIED).limit, Absent)
+
+
+def test_reserved_ports_that_can_not_be_read_are_not_none():
+    reserved = "net.ipv4.ip_local_reserved_ports"
+    assert ceiling("ephemeral-ports", sysctls={reserved: DENIED}).limit == DENIED
+    assert ceiling("ephemeral-ports", sysctls={reserved: Absent(reserved, Why.MISSING)}).limit == 28_232
+
+
 class TestTheMix:
     def test_no_tls_in_the_mix_never_meets_tls_max_connections(self):
         assert isinstance(ceiling("tls-max-connections", target={"connections": 10}).at, Unlimited)

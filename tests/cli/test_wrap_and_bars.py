@@ -33,6 +33,10 @@ def test_words_stay_whole_where_they_fit():
     assert wrapped("one two three", 10, "  ") == ["  one two", "  three"]
 
 
+def test_a_beginning_longer_than_a_line_stands_alone():
+    assert wrapped("abcdefghij", 20, "  ", "x" * 25) == ["x" * 25, "  abcdefghij"]
+
+
 def test_a_word_longer_than_a_line_is_cut():
     assert wrapped("a " + "b" * 25, 10, "  ") == ["  a", "  bbbbbbbb", "  bbbbbbbb", "  bbbbbbbb", "  b"]
 

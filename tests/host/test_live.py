@@ -283,7 +283,7 @@ class TestWithoutPrivilege:
         assert as_nobody(lambda: Live().reader().uid) == NOBODY
 
     @pytest.mark.netns
-    def test_a_kamailio_in_another_namespace_is_found_and_none_of_it_is_described_by_our_own(self):
+    def test_a_kamailio_in_another_namespace_is_found_and_none_of_it_is_described_by_our_own(self, alone):
         """Its processes are seen; its namespaces are refused, and nothing of them is taken from the reader's."""
         from kamtcp.diagnose.verdict import judge
         from kamtcp.model.target import Target
@@ -295,6 +295,7 @@ class TestWithoutPrivilege:
                                 stdout=subprocess.PIPE, uid=12345)  # fmt: skip
             assert server.stdout.readline() == b"up\n"
             pid = child_of(server.pid)
+            alone.add(pid)
             snapshot = as_nobody(lambda: take(Live()))
             server.stdin.close()
             server.stdout.close()
@@ -307,7 +308,7 @@ class TestWithoutPrivilege:
         assert isinstance(found.opened, Absent)
         assert verdict.blind
 
-    def test_the_command_says_what_it_missed_and_exits_3(self, capfd):
+    def test_the_command_says_what_it_missed_and_exits_3(self, alone, capfd):
         from kamtcp.__main__ import main
 
         main(["check", "--json"])  # loads what the child may not
@@ -338,7 +339,7 @@ class TestNowhere:
             ask(Nowhere(obstacle))
 
 
-def test_a_process_that_ends_while_it_is_read_is_gone_and_the_rest_is_there():
+def test_a_process_that_ends_while_it_is_read_is_gone_and_the_rest_is_there(alone):
     """A real one: it is killed between two questions."""
     from kamtcp.survey.take import take
 
@@ -346,6 +347,8 @@ def test_a_process_that_ends_while_it_is_read_is_gone_and_the_rest_is_there():
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert server.stdout is not None
     assert server.stdout.readline() == b"up\n"
+
+    alone.add(server.pid)
 
     class Killing(Live):
         def within(self, pid: int) -> Within:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import mmap
 import struct
 
 import pytest
@@ -33,7 +32,7 @@ class Scripted:
 
 
 def received(*datagrams, bound=1 << 20):
-    return bytes(netlink._receive(Scripted(*datagrams), 1, bound))
+    return netlink._receive(Scripted(*datagrams), 1, bound)
 
 
 def test_links_of_this_namespace_are_dumped_whole():
@@ -41,7 +40,6 @@ def test_links_of_this_namespace_are_dumped_whole():
     data = netlink.dump(0, struct.pack("=IHHIIBxHiII", 32, 18, 0x301, 1, 0, 0, 0, 0, 0, 0))
     assert b"lo\0" in bytes(data)
     assert struct.unpack_from("=H", data, 4)[0] == 16  # RTM_NEWLINK
-    assert data.readonly
 
 
 def test_the_kernels_refusal_is_its_errno():
@@ -118,17 +116,9 @@ def test_a_cut_datagram_is_an_error():
 
 
 def test_the_buffer_grows_without_losing_anything():
-    """3 MB in datagrams of 32 KiB take two growths."""
+    """3 MB in datagrams of 32 KiB."""
     parts = [message(20, bytes([number]) * 32000) for number in range(100)]
     assert received(*parts, DONE, bound=1 << 30) == b"".join(parts)
-
-
-def test_a_private_mapping_may_grow():
-    """mremap(2) through `mmap.resize` keeps what was written."""
-    memory = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory[:3] = b"abc"
-    memory.resize(1 << 20)
-    assert memory[:4] == b"abc\0"
 
 
 @settings(max_examples=100)

@@ -112,6 +112,13 @@ def tcp_mem(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
+def touched(s: Situation) -> Figure:
+    """Shared memory that becomes resident for one connection of the mix."""
+    shares = {"tcp": s.mix.tcp, "tls": s.mix.tls, "ws": s.mix.ws, "wss": s.mix.wss}
+    total = sum(share * reference.RESIDENT_BYTES[name] for name, share in shares.items())
+    return Figure(total, "bytes of shared memory touched per connection", Origin.REFERENCE)
+
+
 def cgroup_memory(s: Situation) -> Ceiling:
     """Connections until the cgroup's memory limit: socket objects of the kernel and pages of shared memory count."""
     cgroup = s.require().cgroup
@@ -126,9 +133,7 @@ def cgroup_memory(s: Situation) -> Ceiling:
     price, opened = kernel_price(s), s.opened_figure()
     limit = Figure(cgroup.memory_limit_bytes, f"memory limit of {cgroup.path}", Origin.READ)
     used = Figure(cgroup.memory_usage_bytes, "in use", Origin.READ)
-    resident = Figure(
-        reference.RESIDENT_TCP_BYTES, "bytes of shared memory touched per connection", Origin.REFERENCE
-    )
+    resident = touched(s)
     return CGROUP_MEMORY.met(
         int(opened.value + max(0.0, limit.value - used.value) // (price.value + resident.value)),
         f"{opened.value:.0f} ({opened.what}) + ({limit.value:.0f} ({limit.what}) - {used.value:.0f} ({used.what}))"

@@ -6,6 +6,7 @@ Plain numbers in, plain numbers out; where they come from and what a ceiling mak
 from __future__ import annotations
 
 from kamtcp.capacity import reference
+from kamtcp.capacity.rate_queue import BACKLOG_SECONDS
 
 MIB = 1 << 20
 #: descriptors of tcp main besides connections and 5 for each process: logs, listeners, modules
@@ -14,6 +15,9 @@ DESCRIPTOR_SPARE = 64
 TW_SECONDS = 90
 #: watches of a connection: tcp main's, a worker's while it holds it, and one to spare
 WATCHES = 3
+SPARE = 1.5
+#: ports below belong to services
+WIDE_RANGE = (10_000, 65_535)
 
 
 def with_spare(goal: int) -> int:
@@ -52,6 +56,23 @@ def pkg_megabytes(connections: int, processes: int, other: float = 0) -> int:
 def workers(at_once: int, each: float) -> int:
     """tcp_children for so many connections readable at one instant, where one worker's socket takes `each`."""
     return max(1, -(-at_once // max(1, int(each))))
+
+
+def conntrack_entries(entries: float) -> int:
+    """nf_conntrack_max for so many entries at once, a half to spare, in steps of 1024."""
+    return -(-int(SPARE * entries) // 1024) * 1024
+
+
+def packet_backlog(connections_per_second: float) -> int:
+    """netdev_max_backlog for what new connections send while softirq is away, a half to spare, in thousands."""
+    packets = connections_per_second * BACKLOG_SECONDS * reference.PACKETS_PER_CONNECTION
+    return -(-int(SPARE * packets) // 1000) * 1000
+
+
+def port_range(low: int | None = None, high: int | None = None) -> tuple[int, int]:
+    """ip_local_port_range as wide as is wise, and never narrower than the present one."""
+    first, last = WIDE_RANGE
+    return min(first, first if low is None else low), max(last, last if high is None else high)
 
 
 def epoll_watches(connections: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kamtcp.capacity import held_kernel, held_memory, needs, prices
-from kamtcp.capacity.reference import RESIDENT_TCP_BYTES, version_tuple
+from kamtcp.capacity.reference import version_tuple
 from kamtcp.capacity.situation import Situation, unseen
 from kamtcp.catalogue.size import Size, arrivals, at_least, no_kamailio, not_needed, wanted
 from kamtcp.model.absent import Absent, Limit, Unlimited, Why
@@ -231,18 +231,19 @@ def memory_max(s: Situation, now: Limit) -> Size | Absent:
         return none or unseen(goal)
     if isinstance(now, Unlimited):
         return Size(str(now), "no limit", (), enough=True)
-    cgroup, price = s.require().cgroup, prices.of_mix(s)
-    if isinstance(cgroup, Absent) or isinstance(price, Absent):
-        return unseen(cgroup, price)
+    cgroup = s.require().cgroup
+    if isinstance(cgroup, Absent):
+        return cgroup
     if isinstance(cgroup.memory_usage_bytes, Absent):
         return cgroup.memory_usage_bytes
     used = Figure(cgroup.memory_usage_bytes, f"bytes that {cgroup.path} uses", Origin.READ)
     opened, kernel = s.opened_figure(), held_kernel.kernel_price(s)
-    each = max(price.bytes, RESIDENT_TCP_BYTES) + kernel.value
-    need = int(1.2 * (used.value + max(0.0, goal.value - opened.value) * each))
+    resident = held_kernel.touched(s)
+    need = int(1.2 * (used.value + max(0.0, goal.value - opened.value) * (kernel.value + resident.value)))
     return at_least(
         now, need, f"1.2 x ({used.value:.0f} ({used.what}) + ({goal.value:.0f} ({goal.what}) - {opened.value:.0f}"
-        f" ({opened.what})) x {each:.0f} (bytes each, kernel and shared memory))", (used, goal, opened, kernel),
+        f" ({opened.what})) x ({kernel.value:.0f} ({kernel.what}) + {resident.value:.0f} ({resident.what})))",
+        (used, goal, opened, kernel, resident),
     )  # fmt: skip
 
 

@@ -13,8 +13,6 @@ from kamtcp.model.origin import Figure, Origin
 
 #: the kernel's own defaults, below which nothing is proposed
 SOMAXCONN, NR_OPEN, NETDEV_BACKLOG = 4096, 1 << 20, 1000
-#: ports from here on belong to nobody; 1024 to 9999 hold services
-WIDE_RANGE = (10_000, 65_535)
 
 
 def somaxconn(s: Situation, now: Limit) -> Size | Absent:
@@ -87,7 +85,7 @@ def epoll_watches(s: Situation, now: Limit) -> Size | Absent:
 
 
 def conntrack_max(s: Situation, now: Limit) -> Size | Absent:
-    """Entries of held and of just closed connections, those of others, and a fifth."""
+    """Entries of held and of just closed connections, those of others, and a half."""
     goal = wanted(s)
     active, count = s.namespace.conntrack_active, s.namespace.conntrack_count
     if active is False:
@@ -99,14 +97,11 @@ def conntrack_max(s: Situation, now: Limit) -> Size | Absent:
     opened = s.opened_figure() if s.instance else Figure(0, "open connections", Origin.READ)
     others = Figure(max(0.0, count - opened.value), "entries of others", Origin.READ)
     rate = Figure(s.goal_rate or 0, "closed connections a second", Origin.TARGET)
-    stay = s.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait")
-    seconds = Figure(
-        held_network.CONNTRACK_CLOSED_SECONDS if isinstance(stay, Absent) else stay, "s each", Origin.READ
-    )
-    need = int(-(-1.2 * (goal.value + others.value + rate.value * seconds.value) // 1))
+    seconds = held_network.conntrack_closed_seconds(s)
+    need = needs.conntrack_entries(goal.value + others.value + rate.value * seconds.value)
     return at_least(
-        now, need, f"1.2 x ({goal.value:.0f} ({goal.what}) + {others.value:.0f} ({others.what}) + {rate.value:.0f}"
-        f" ({rate.what}) x {seconds.value:.0f} ({seconds.what}))", (goal, others, rate, seconds),
+        now, need, f"{needs.SPARE} x ({goal.value:.0f} ({goal.what}) + {others.value:.0f} ({others.what}) + {rate.value:.0f}"
+        f" ({rate.what}) x {seconds.value:.0f} ({seconds.what})), to the next 1024", (goal, others, rate, seconds),
         "or notrack rules for the SIP ports",
     )  # fmt: skip
 
@@ -172,7 +167,8 @@ def port_range(s: Situation, now: Limit) -> Size | Absent:  # noqa: ARG001  (two
     working = f"2 x {want.value:.0f} ({want.what}) against {found.working}"
     if found.ports >= 2 * want.value:
         return Size("" if isinstance(here, Absent) else here, working, (want, *found.inputs), enough=True)
-    low, high = WIDE_RANGE
+    ends = (s.sysctl_at("net.ipv4.ip_local_port_range", at) for at in (0, 1))
+    low, high = needs.port_range(*(each if isinstance(each, int) else None for each in ends))
     short = 2 * want.value > high - low + 1
     return Size(
         f"{low} {high}", working, (want, *found.inputs), enough=False,
@@ -233,16 +229,16 @@ def tcp_mem(s: Situation, now: Limit) -> Size | Absent:  # noqa: ARG001  (three 
 
 
 def netdev_backlog(s: Situation, now: Limit) -> Size | Absent:
-    """Packets of the worst second's connections in the time softirq may be away, twice."""
+    """Packets of the worst second's connections in the time softirq may be away, and a half."""
     rate = arrivals(s)
     if isinstance(rate, Absent):
         return rate
     pause = Figure(rate_queue.BACKLOG_SECONDS, "s without softirq", Origin.ASSUMED)
     packets = Figure(PACKETS_PER_CONNECTION, "packets for each", Origin.REFERENCE)
-    need = max(NETDEV_BACKLOG, int(-(-2 * rate.value * pause.value * packets.value // 1)))
+    need = max(NETDEV_BACKLOG, needs.packet_backlog(rate.value))
     return at_least(
-        now, need, f"2 x {rate.value:.0f} ({rate.what}) x {packets.value:.0f} ({packets.what}) x {pause.value:g}"
-        f" ({pause.what}), not below {NETDEV_BACKLOG}", (rate, packets, pause),
+        now, need, f"{needs.SPARE} x {rate.value:.0f} ({rate.what}) x {packets.value:.0f} ({packets.what}) x {pause.value:g}"
+        f" ({pause.what}), in thousands, not below {NETDEV_BACKLOG}", (rate, packets, pause),
         "matters on loopback, veth and RPS only",
     )  # fmt: skip
 

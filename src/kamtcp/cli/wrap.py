@@ -71,9 +71,3 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None) -> lis
     if not empty:
         lines.append(line)
     return lines
-
-
-def kept(line: str, width: int) -> list[str]:
-    """A shell line, which must not be broken: whole, even where it is wider than the screen."""
-    del width
-    return [line]

@@ -12,7 +12,7 @@ from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
 from kamtcp.diagnose.prlimit import raise_descriptors
 from kamtcp.diagnose.restart import cost
-from kamtcp.diagnose.see import line_for
+from kamtcp.diagnose.see import kamcmd, line_for
 from kamtcp.model.absent import Absent, Unlimited
 from kamtcp.model.instance import Process
 
@@ -133,7 +133,7 @@ def per_source_zero(s: Situation, ladder: Ladder) -> Iterator[Finding]:
         yield finding(
             BY_CODE["CFG001"],
             f"tcp_accept_iplimit=0 ({where}) on {s.require().version} rejects every connection",
-            "kamcmd core.version; kamcmd stats.fetchn tcp:",
+            f"{kamcmd(s)} core.version; {kamcmd(s)} stats.fetchn tcp:",
             no_cure("not settable at run time"),
             Cure("tcp_accept_iplimit=1000000 (0 means off from 5.8.0 only); takes a restart", risk=cost(s, ladder)),
         )  # fmt: skip
@@ -162,7 +162,7 @@ def openssl_3(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     yield finding(
         BY_CODE["TLS001"],
         f"TLS on OpenSSL 3, and {instance.version} {cause}: handshakes in parallel corrupt shared memory and abort it",
-        f"grep -m1 libssl /proc/{instance.attendant}/maps; kamcmd core.version",
+        f"grep -m1 libssl /proc/{instance.attendant}/maps; {kamcmd(s)} core.version",
         no_cure("nothing at run time; new TLS connections one after the other make it rarer"),
         Cure(f"{cure}; takes a restart", risk=cost(s, ladder)),
     )  # fmt: skip

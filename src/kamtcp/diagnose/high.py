@@ -9,7 +9,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
 from kamtcp.diagnose.restart import cost
-from kamtcp.diagnose.see import line_for
+from kamtcp.diagnose.see import kamcmd, line_for
 from kamtcp.model.absent import Absent
 
 CROWDED = 5000
@@ -43,8 +43,8 @@ def proxy_wait(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     yield finding(
         BY_CODE["CFG003"],
         f"tcp_accept_haproxy=yes and tcp_wait_data={wait} ms: each client that sends nothing stops all TCP so long",
-        "kamcmd cfg.get tcp wait_data_ms",
-        Cure("a shorter wait, at once", "kamcmd cfg.set_now_int tcp wait_data_ms 100", "a slow proxy may miss it"),
+        f"{kamcmd(s)} cfg.get tcp wait_data_ms",
+        Cure("a shorter wait, at once", f"{kamcmd(s)} cfg.set_now_int tcp wait_data_ms 100", "a slow proxy may miss it"),
         Cure("tcp_wait_data=100 in the configuration"),
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ def threads_uncounted(s: Situation, ladder: Ladder) -> Iterator[Finding]:
             BY_CODE["CFG004"],
             f"{held:,} connections are within {spare} of tcp_max_connections={limit:,} with tcp_main_threads=1",
             line_for("descriptor-table", s),
-            Cure("stay below the end of the table", f"kamcmd cfg.set_now_int tcp max_connections {max(1, limit - spare)}"),
+            Cure("stay below the end of the table", f"{kamcmd(s)} cfg.set_now_int tcp max_connections {max(1, limit - spare)}"),
             Cure(f"tcp_max_connections={held + spare + 100}; takes a restart", risk=cost(s, ladder)),
         )  # fmt: skip
 

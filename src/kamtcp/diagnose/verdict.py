@@ -53,7 +53,12 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(
-    snapshot: Snapshot, instance: Instance | None, target: Target, prices: dict[str, float] | None = None
+    snapshot: Snapshot,
+    instance: Instance | None,
+    target: Target,
+    prices: dict[str, float] | None = None,
+    *,
+    mix: Mix | None = None,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -62,10 +67,16 @@ def judge(
         instance: one of its instances.
         target: what is wanted; an empty one judges present use.
         prices: bytes per connection by transport, measured from an earlier snapshot.
+        mix: shares of the transports, where the target doesn't say them.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
-        snapshot.machine, snapshot.namespaces[netns], instance, target, mix_of(target, instance), prices or {}
+        snapshot.machine,
+        snapshot.namespaces[netns],
+        instance,
+        target,
+        mix or mix_of(target, instance),
+        prices or {},
     )
     ladder = build(situation)
     return Verdict(

@@ -14,20 +14,18 @@ Source: Kamailio src/modules/ctl/io_listener.c, src/modules/jsonrpcs/jsonrpcs_{s
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 from collections.abc import Callable
 from struct import pack
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from kamtcp.errors import ParseError, RpcError, UsageError
+from kamtcp.host.bare_socket import Socket
 from kamtcp.host.door import MIB, Endpoint, Transport
 from kamtcp.host.framing import http_head, reply_length
 from kamtcp.host.inroot import in_root
-
-if TYPE_CHECKING:
-    import socket
 
 MAX_REPLY = 8 * MIB
 _CHUNK = 256 * 1024
@@ -89,11 +87,9 @@ def exchange(endpoint: Endpoint, request: bytes, timeout: float, *, root: str = 
         raise TimeoutError(deadline.what) from error
 
 
-def unix_stream(path: str, deadline: Deadline) -> socket.socket:
+def unix_stream(path: str, deadline: Deadline) -> Socket:
     """Connect to a unix stream socket, however long its path is seen from here."""
-    import socket
-
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         connect_unix(sock, path, deadline)
     except BaseException:
@@ -102,16 +98,15 @@ def unix_stream(path: str, deadline: Deadline) -> socket.socket:
     return sock
 
 
-def connect_unix(sock: socket.socket, path: str, deadline: Deadline) -> None:
+def connect_unix(sock: _socket.socket, path: str, deadline: Deadline) -> None:
     """Connect a unix socket of either type; a path above 107 bytes goes through a descriptor of the socket's inode.
 
     A server that no longer accepts has a full queue, on which a non-blocking connect(), and that is what Python makes
     of settimeout(), fails at once with EAGAIN. SO_SNDTIMEO makes the kernel wait instead.
     """
-    import socket
-
     left = deadline.left()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pack("ll", int(left), int(left % 1 * 1e6) or 1))
+    span = pack("ll", int(left), int(left % 1 * 1e6) or 1)
+    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, span)
     inode = -1
     try:
         if len(os.fsencode(path)) > _SUN_PATH:
@@ -125,30 +120,28 @@ def connect_unix(sock: socket.socket, path: str, deadline: Deadline) -> None:
             os.close(inode)
 
 
-def tcp(address: str, deadline: Deadline) -> socket.socket:
+def tcp(address: str, deadline: Deadline) -> Socket:
     """Connect to "ADDR:PORT" or "[ADDR]:PORT". Numbers only: a name server that hangs must not hang us.
 
     Raises:
         UsageError: not of that form.
     """
-    import socket
-
     host, _, port = address.rpartition(":")
     try:
-        found = socket.getaddrinfo(
+        found = _socket.getaddrinfo(
             host.removeprefix("[").removesuffix("]").encode("ascii"),  # bytes: str would load the IDNA tables
             port.encode("ascii"),
-            type=socket.SOCK_STREAM,
-            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            type=_socket.SOCK_STREAM,
+            flags=_socket.AI_NUMERICHOST | _socket.AI_NUMERICSERV,
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"expected ADDR:PORT in numbers, got {address!r}") from error
     family, _, _, _, place = found[0]
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    sock = Socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         # Before connect(), because the window scale is agreed in the SYN. (On unix sockets the sender's buffer is
         # the only one that counts, so it is set here alone.)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MIB)
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, 4 * MIB)
         sock.settimeout(deadline.left())
         sock.connect(place)
     except BaseException:
@@ -172,7 +165,7 @@ def _http_size(got: bytearray) -> tuple[int, int] | None:
 
 
 def _over_stream(
-    sock: socket.socket,
+    sock: Socket,
     request: bytes,
     size_of: Callable[[bytearray], tuple[int, int] | None],
     deadline: Deadline,

@@ -78,7 +78,7 @@ class Live:
     def netlink(self, protocol: int, request: bytes) -> bytes:
         from kamtcp.host.netlink import dump
 
-        return bytes(dump(protocol, request))
+        return dump(protocol, request)
 
     def call(self, endpoint: Endpoint, request: bytes, timeout: float = 2.0) -> bytes:
         from kamtcp.host.exchange import exchange

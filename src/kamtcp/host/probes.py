@@ -29,27 +29,28 @@ def _handoff_messages() -> bytes:
     Answer: "MESSAGES SNDBUF": messages that fitted, and SO_SNDBUF of the pair in bytes.
     Source: Kamailio src/core/pass_fd.c send_fd(); Linux net/unix/af_unix.c unix_stream_sendmsg(), sock_alloc_send_pskb().
     """
-    import array
     import os
-    import socket
+    import struct
+    from _socket import AF_UNIX, SCM_RIGHTS, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, socketpair
 
-    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null]))]
-    with left, right:
-        try:
-            left.setblocking(False)
-            sndbuf = left.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-            fitted = 0
-            while fitted < 1_000_000:
-                try:
-                    # 8 bytes: a pointer, which is what send2child() passes
-                    left.sendmsg([b"\0" * 8], rights)
-                except BlockingIOError:
-                    break
-                fitted += 1
-        finally:
-            os.close(null)
+    left, right = socketpair(AF_UNIX, SOCK_STREAM)
+    rights = [(SOL_SOCKET, SCM_RIGHTS, struct.pack("i", null))]
+    try:
+        left.setblocking(False)
+        sndbuf = left.getsockopt(SOL_SOCKET, SO_SNDBUF)
+        fitted = 0
+        while fitted < 1_000_000:
+            try:
+                # 8 bytes: a pointer, which is what send2child() passes
+                left.sendmsg([b"\0" * 8], rights)
+            except BlockingIOError:
+                break
+            fitted += 1
+    finally:
+        left.close()
+        right.close()
+        os.close(null)
     return f"{fitted} {sndbuf}".encode()
 
 

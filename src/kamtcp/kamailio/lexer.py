@@ -20,10 +20,8 @@ _BLANK = r"(?:[ \t\b\r]|\\\n)+"
 _HEX = r"[0-9a-fA-F]{1,4}"
 # Longest first: an alternation takes the first that fits, Kamailio's scanner the longest.
 _IPV6 = rf"(?:{_HEX}:){{7}}{_HEX}(?!:)|(?:{_HEX}:){{1,7}}(?::{_HEX}){{1,7}}|:(?::{_HEX}){{1,7}}|(?:{_HEX}:){{1,7}}:|::"
-_DEFINES = (
-    "trydefenvs|trydefenv|trydefine|trydef|tryundefine|tryundef|redefine|redef|undefine|undef|"
-    "defexps|defexp|defenvs|defenv|define|def"
-)
+_DEFINES = "(?:(?:try)?(?:un)?|re)def(?:ine)?|(?:try)?defenvs?|defexps?"
+_INCLUDES = "(?:include|import)_file"
 _BOOLEANS = {"yes": 1, "true": 1, "on": 1, "enable": 1, "no": 0, "false": 0, "off": 0, "disable": 0}
 
 
@@ -66,11 +64,11 @@ def word_pattern() -> re.Pattern[str]:
         | (?P<line>\n(?:[ \t\r]*+(?:(?:\#(?!!)|//)[^\n]*+)?\n)*+)
         | (?:\#!|!!)(?:
               (?P<define>{_DEFINES})(?=[ \t\b\r])
-            | (?P<subst>substdefs|substdef|subst)(?![A-Za-z0-9_])
-            | (?P<test>ifdef|ifndef|ifexp)(?=[ \t\b\r])
+            | (?P<subst>subst(?:defs?)?)(?![A-Za-z0-9_])
+            | (?P<test>if(?:n?def|exp))(?=[ \t\b\r])
             | (?P<turn>else|endif)(?![A-Za-z0-9_])
-            | (?P<include>include_file|import_file))
-        | (?P<include2>include_file|import_file)(?![A-Za-z0-9_])
+            | (?P<include>{_INCLUDES}))
+        | (?P<include2>{_INCLUDES})(?![A-Za-z0-9_])
         | (?P<note>(?:\#|//)[^\n]*)
         | (?P<block>/\*)
         | (?P<text>"(?:[^"\\]|\\.)*"|'[^']*')
@@ -95,11 +93,11 @@ def block_pattern() -> re.Pattern[str]:
         (?=[\#!/"'${{}}i\n])(?:
           (?:\#!|!!)(?:
               (?P<define>{_DEFINES})(?=[ \t\b\r])
-            | (?P<subst>substdefs|substdef|subst)(?![A-Za-z0-9_])
-            | (?P<test>ifdef|ifndef|ifexp)(?=[ \t\b\r])
+            | (?P<subst>subst(?:defs?)?)(?![A-Za-z0-9_])
+            | (?P<test>if(?:n?def|exp))(?=[ \t\b\r])
             | (?P<turn>else|endif)(?![A-Za-z0-9_])
-            | (?P<include>include_file|import_file))
-        | (?P<include2>\b(?:include_file|import_file)\b)
+            | (?P<include>{_INCLUDES}))
+        | (?P<include2>\b{_INCLUDES}\b)
         | (?P<note>(?:\#|//)[^\n]*)
         | (?P<block>/\*)
         | (?P<text>"(?:[^"\\]|\\.)*"|'[^']*')
@@ -120,7 +118,7 @@ def skip_pattern() -> re.Pattern[str]:
     `loose`, with more on its line, counts only where `#!` is the first on it.
     """
     return re.compile(
-        r"[#!]!(?:(?P<test>ifdef|ifndef|ifexp)(?=[ \t\b\r])|(?P<turn>else|endif)(?=[ \t\b\r]*(?:\n|\Z))"
+        r"[#!]!(?:(?P<test>if(?:n?def|exp))(?=[ \t\b\r])|(?P<turn>else|endif)(?=[ \t\b\r]*(?:\n|\Z))"
         r"|(?P<loose>else|endif)(?![A-Za-z0-9_]))"
     )
 

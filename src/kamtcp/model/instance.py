@@ -111,7 +111,7 @@ class Instance(Struct, frozen=True):
     """One Kamailio: its processes, limits, memory, parameters and listeners.
 
     Args:
-        name: what to call it: "kamailio", or with its pid file or config where several run.
+        name: what to call it: the file name of its configuration without ".cfg", with its pid where two share one.
         attendant: pid of the main process, as the reader sees it.
         netns: id of its network namespace, a key of Snapshot.namespaces.
         rpc: the endpoint that answered, as text; Absent with all refusals when none did.

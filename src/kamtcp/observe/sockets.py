@@ -33,6 +33,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 # family, state, timer, retrans, sport, dport (both below), src, dst, if, cookie, expires, rqueue, wqueue, uid, inode
 _SOCKET = struct.Struct("=16x4B4x16s16sIQ5I")
 _PORTS = struct.Struct("!HH")
+_AT_ONCE = 500  # messages copied at a time: memory that the CPU's cache still holds
 _PORT, _NATIVE = struct.Struct("!H"), struct.Struct("=H")
 
 
@@ -253,11 +254,13 @@ def parse_outbound(data: Buffer, *, keep: int = 1000) -> Outbound:
     # those are blanked, so that one piece of bytes is what is counted, at half the time of a tuple.
     counted: Counter[bytes] = Counter()
     for length, messages in inet_diag.groups(data):
-        blanked = bytearray(messages)
-        zeros = bytes(len(blanked) // length)
-        for at in (inet_diag.TIMER, inet_diag.RETRANS, inet_diag.SPORT, inet_diag.SPORT + 1):
-            blanked[at::length] = zeros
-        counted.update(chain.from_iterable(struct.iter_unpack(f"=16x40s{length - 56}x", blanked)))
+        pieces = struct.Struct(f"=16x40s{length - 56}x")
+        for start in range(0, len(messages), length * _AT_ONCE):
+            blanked = bytearray(messages[start : start + length * _AT_ONCE])
+            zeros = bytes(len(blanked) // length)
+            for at in (inet_diag.TIMER, inet_diag.RETRANS, inet_diag.SPORT, inet_diag.SPORT + 1):
+                blanked[at::length] = zeros
+            counted.update(chain.from_iterable(pieces.iter_unpack(blanked)))
     by_state: Counter[str] = Counter()
     ports: Counter[tuple[int, bytes]] = Counter()
     time_wait: Counter[tuple[int, bytes]] = Counter()

@@ -116,9 +116,11 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
 
 
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
-    """Names that tell several instances apart: the configuration's file name, else the pid."""
-    if len(instances) < 2:
-        return instances
+    """Names that tell several instances apart: the configuration's file name, else the pid.
+
+    One alone is named in the same way: targets are kept by name, and must not get lost or mixed up when a
+    second one starts.
+    """
     stems = [posixpath.basename(each.config_path).removesuffix(".cfg") or "kamailio" for each in instances]
     return tuple(
         replace(each, name=stem if stems.count(stem) == 1 else f"{stem}-{each.attendant}")
