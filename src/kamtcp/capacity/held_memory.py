@@ -68,6 +68,11 @@ def tls_memory_guard(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
+def guard_bytes(s: Situation) -> float:
+    """Shared memory that must stay free for TLS connections to be taken; 0 without TLS in the mix."""
+    return tls_threshold(s).value if s.mix.encrypted else 0.0
+
+
 def tls_threshold(s: Situation) -> Figure:
     """low_mem_threshold1 in bytes: -1 stands for 512 KB times the number of processes."""
     found = s.number("tls.low_mem_threshold1")
@@ -98,6 +103,15 @@ def private_memory(s: Situation) -> Ceiling:
         f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
         (pool, base, spare, each), now=top, goal=s.goal_held,
     )  # fmt: skip
+
+
+def pkg_base(s: Situation) -> Figure | Absent:
+    """Private memory used besides the table of descriptors, in bytes."""
+    limit, hard = s.number("tcp_max_connections"), s.number("tcp_max_connections_hard")
+    top = limit if isinstance(hard, Absent) else hard
+    if isinstance(top, Absent):
+        return top
+    return _pkg_base(s, reference.PKG_BYTES_PER_DESCRIPTOR * (top + 5 * s.require().process_count))
 
 
 def _pkg_base(s: Situation, table: float) -> Figure:

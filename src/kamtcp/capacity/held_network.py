@@ -107,7 +107,7 @@ def port_range(s: Situation) -> PortRange | Absent:
     text = s.sysctl_text("net.ipv4.ip_local_reserved_ports")
     if isinstance(text, Absent) and text.why is not Why.MISSING:
         return text
-    taken = 0 if isinstance(text, Absent) else _within(text, low, high)
+    taken = 0 if isinstance(text, Absent) else within(text, low, high)
     if not taken:
         return PortRange(int(size.value), f"{size.value:.0f} ({size.what})", (size,))
     reserved = Figure(taken, "ip_local_reserved_ports among them", Origin.READ)
@@ -118,7 +118,7 @@ def port_range(s: Situation) -> PortRange | Absent:
     )
 
 
-def _within(text: str, low: int, high: int) -> int:
+def within(text: str, low: int, high: int) -> int:
     """How many ports of a list like "5060,8080-8090" lie in low..high."""
     total = 0
     for part in text.strip().split(","):

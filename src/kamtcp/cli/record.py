@@ -56,6 +56,7 @@ def _samples(text: str) -> int:
 
 def run(options: argparse.Namespace) -> Exit:
     """Take the samples and write the file."""
+    from kamtcp.cli.explain_here import read_all
     from kamtcp.host.live import Live
     from kamtcp.survey.everything import look
 
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> Exit:
             if number:
                 time.sleep(options.interval)
             recorder = Recorder(Live())
-            look(recorder, every_socket=options.sockets)
+            read_all(recorder, look(recorder, every_socket=options.sockets))
             samples.append(scrubbed(recorder.notes, scrubber))
             _say(options, number + 1)
     except KeyboardInterrupt:

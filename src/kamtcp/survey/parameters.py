@@ -44,12 +44,19 @@ _DEFAULTS: dict[str, int] = {
 #: configured once on each listener: what RPC shows later may never have reached them
 _OF_LISTENERS = {"tcp_keepalive": 1, "tcp_keepidle": 0, "tcp_keepintvl": 0, "tcp_keepcnt": 0}
 #: read from the file as they are, absent where it doesn't set them
-_FILE_ONLY = ("open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique")
+FILE_ONLY = (
+    "open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique", "children",
+    "tcp_accept_hep3", "tcp_accept_protocols", "tcp_connection_match", "msg_recv_max_size", "tcp_clone_rcvbuf",
+    "tcp_script_mode", "tcp_source_ipv4", "tcp_close_rst", "disable_tcp", "shm_force_alloc", "mem_join", "mem_add_size",
+    "real_time", "async_workers",
+)  # fmt: skip
 _MODPARAMS = (
     ("websocket", "keepalive_mechanism", 1),
     ("websocket", "keepalive_timeout", 180),
     ("websocket", "keepalive_interval", 1),
+    ("websocket", "keepalive_processes", 1),
     ("websocket", "timer_interval", 1),
+    ("websocket", "rm_delay_interval", 5),
     ("tls", "connection_timeout", 600),
 )
 
@@ -64,7 +71,7 @@ def collect(
         value = _from_file(name, default, config, known)
         if value is not None:
             found[name] = value
-    for name in _FILE_ONLY:
+    for name in FILE_ONLY:
         if not isinstance(config, Absent) and name in config.params:
             found[name] = _setting(config, name)
         elif name == "tls_threads_mode" and known is not None and versions.has_parameter(known, name):
