@@ -48,3 +48,13 @@ def line_for(ceiling: str, s: Situation) -> str:
     enter = f"nsenter -t {instance.attendant} -n " if away and instance is not None else ""
     workers = " ".join(str(worker.pid) for worker in s.workers) if instance is not None else ""
     return _LINES[ceiling].format(main=main, enter=enter, workers=workers)
+
+
+def quoted(path: str) -> str:
+    """A path as one word of a shell line on one screen line: whoever starts a process chooses what it is called."""
+    from shlex import quote
+
+    if path.isprintable():
+        return quote(path)
+    data = path.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in data) + "'"
