@@ -40,7 +40,9 @@ def test_a_complaint_has_no_styles_of_others(capsys):
     assert capsys.readouterr().err == "kamtcp check: \\u001b[31m/x\\u001b[0m: no such recording\n"
 
 
-@pytest.mark.parametrize("path", ["/etc/k.cfg", "/tmp/a;reboot", "/tmp/$(id)", "/tmp/it's", "/tmp/a\n rm -rf /", "/tmp/\x1b'\\é"])
+@pytest.mark.parametrize(
+    "path", ["/etc/k.cfg", "/tmp/a;reboot", "/tmp/$(id)", "/tmp/it's", "/tmp/a\n rm -rf /", "/tmp/\x1b'\\é"]
+)
 def test_a_path_is_one_word_of_a_shell_line_and_one_line(path):
     word = quoted(path)
     assert word.isprintable()

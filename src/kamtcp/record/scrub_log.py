@@ -19,7 +19,9 @@ _SYSLOG_HOST = re.compile(
 )
 _TAG = re.compile(r"(?: +\d+)?[ ]*([^\s:\[]{1,64})(?:\[\d+\]|(?: \S+){2})?:?[ ]?")
 _OURS = re.compile(r"(?i)kamailio|^(?:kernel|systemd)$")  # whose messages are known, and are wanted
-_LEVEL = re.compile(r"\b(?:ALERT|BUG|CRITICAL|ERROR|WARNING|NOTICE|INFO|DEBUG): \S+ \[")  # under another log_name
+_LEVEL = re.compile(
+    r"\b(?:ALERT|BUG|CRITICAL|ERROR|WARNING|NOTICE|INFO|DEBUG): \S+ \["
+)  # under another log_name
 _FREE_TEXT = re.compile(r"(<script>:|\bACC:)[ \t]?(?=\S)")
 _USER = re.compile(
     r"(?i)(?<![A-Za-z0-9_-])((?:user(?:name)?|ruser|fuser|tuser|auth_?user|aor|caller(?:id)?|callee|account|login|subscriber|from_user|to_user"
