@@ -19,11 +19,12 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt\x7f\r\0\ud800\U000e0041"
 
 def test_control_characters_are_escaped_and_our_own_styles_stay():
     screen = Screen(80, colour=True, unicode=True)
-    text = out.harmless(f"{screen.style('Stops', 'red')} at {HOSTILE}\nnext ▌ é\n")
+    text = out.harmless(f"{screen.style('Stops', 'red')} at {HOSTILE}\nnext ▌ é\n", styles=True)
     assert text.startswith("\x1b[31mStops\x1b[0m at \\u001b]0;owned\\u0007\\u001b[2J")
     assert text.endswith("\nnext ▌ é\n")
     assert set(text) - {"\n", "\x1b"} <= {each for each in text if each.isprintable()}
     assert text.count("\x1b") == 2
+    assert "\x1b" not in out.harmless(text, styles=False)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "iso8859-1"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from kamtcp.cli.wrap import STYLES
+from kamtcp.cli.wrap import STYLES, screen
 from kamtcp.errors import UsageError
 
 _OWN = tuple(f"\033[{code}m" for code in ("0", *STYLES.values()))
 
 
-def harmless(text: str) -> str:
-    """Text as a terminal may be given it: whatever is not printable is escaped, but for line ends and our own styles.
+def harmless(text: str, *, styles: bool) -> str:
+    """Text as a terminal may be given it: what is not printable is escaped, but for line ends and (`styles`) our styles.
 
     Names of processes and files, log lines and RPC replies are written by others; a control character among them
     could repaint the screen, or hide what stands there. The escape is JSON's, so that a document stays one.
@@ -20,7 +20,9 @@ def harmless(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     lines = text.split("\n")
-    return "\n".join(line if line.isprintable() else _escaped(line) for line in lines)
+    return "\n".join(
+        line if line.isprintable() else _escaped(line) if styles else _printable(line) for line in lines
+    )
 
 
 def _escaped(line: str) -> str:
@@ -65,7 +67,7 @@ def say(text: str) -> None:
         codecs.register_error("kamtcp", _unencodable)
         reconfigure(errors="kamtcp")
     try:
-        sys.stdout.write(harmless(text))
+        sys.stdout.write(harmless(text, styles=screen().colour))
         sys.stdout.flush()
     except BrokenPipeError:
         _give_up()  # the reader went away (head, less): nothing is wrong, and nothing more can be said
