@@ -21,6 +21,7 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Cgroup, Instance, Parameter, Process, Role, SharedMemory
 from kamtcp.model.machine import Counters, Link, ListenQueue, Machine, Namespace
 from kamtcp.model.origin import Origin
+from kamtcp.model.settings import Assignment, SettingFiles
 from kamtcp.model.snapshot import SCHEMA, Snapshot
 from kamtcp.model.target import Mix, Target
 
@@ -33,10 +34,11 @@ DENIED = Absent("/proc/somewhere", Why.DENIED, "EACCES Permission denied")
 NO_UNIT = Absent("systemd unit", Why.MISSING, "it was not started by systemd")
 
 MACHINE_SYSCTLS = {
+    "fs.file-max": "1677721",
     "fs.nr_open": "1048576",
     "fs.epoll.max_user_watches": "2000000",
 }
-NETNS_SYSCTLS = {
+NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.tcp_mem": "100000\t200000\t400000",
     "net.ipv4.tcp_max_orphans": "131072",
     "net.ipv4.tcp_max_tw_buckets": "131072",
@@ -44,17 +46,33 @@ NETNS_SYSCTLS = {
     "net.ipv4.ip_local_port_range": "32768\t60999",
     "net.ipv4.ip_local_reserved_ports": "",
     "net.ipv4.tcp_tw_reuse": "2",
+    "net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING),
     "net.ipv4.tcp_syncookies": "1",
+    "net.ipv4.tcp_timestamps": "1",
+    "net.ipv4.tcp_fin_timeout": "60",
+    "net.ipv4.tcp_abort_on_overflow": "0",
+    "net.ipv4.tcp_max_syn_backlog": "2048",
+    "net.ipv4.tcp_rmem": "4096\t131072\t33554432",
+    "net.ipv4.tcp_wmem": "4096\t16384\t4194304",
+    "net.core.rmem_default": "212992",
+    "net.core.wmem_default": "212992",
     "net.ipv4.tcp_retries2": "15",
-    "net.ipv4.tcp_keepalive_time": "7200",
+    "net.ipv4.tcp_keepalive_time": "600",
     "net.ipv4.tcp_keepalive_intvl": "75",
     "net.ipv4.tcp_keepalive_probes": "9",
     "net.core.netdev_max_backlog": "30000",
     "net.core.somaxconn": "4096",
     "net.netfilter.nf_conntrack_max": "262144",
+    "net.netfilter.nf_conntrack_buckets": "262144",
     "net.netfilter.nf_conntrack_tcp_timeout_established": "432000",
     "net.netfilter.nf_conntrack_tcp_timeout_time_wait": "120",
 }
+#: the one thing that somebody set, and the file that keeps it
+SETTINGS = SettingFiles(
+    files=("/etc/sysctl.d/60-kamtcp.conf",),
+    assignments=(Assignment("net.ipv4.tcp_keepalive_time", "600", "/etc/sysctl.d/60-kamtcp.conf", 1),),
+    live={"net.ipv4.tcp_keepalive_time": "600"},
+)
 #: value, origin, where: what a 6.1 with TLS and WebSocket reports
 PARAMETERS: dict[str, tuple[int | str, Origin, str]] = {
     "tcp_max_connections": (100_000, Origin.READ, RPC),
@@ -145,9 +163,9 @@ def machine(*, sysctls: dict[str, Any] | None = None, **changes: Any) -> Machine
         node="sip1", release="6.18.0", architecture="x86_64", cpus=4, page_size=4096, clock_ticks=100,
         realtime=1_800_000_000.0, boottime=1000.0, uid=0, gid=0, capabilities=ROOT, netns=NETNS,
         memory_total_bytes=16 << 30, memory_available_bytes=12_000_000_000,
-        sysctls={**MACHINE_SYSCTLS, **(sysctls or {})}, sysctl_files={}, files_allocated=5000, files_max=1_000_000,
+        sysctls={**MACHINE_SYSCTLS, **(sysctls or {})}, files_allocated=5000, files_max=1_000_000,
         connection_slab_bytes=4000, handoff_messages=278, handoff_sndbuf=212_992, softnet_dropped=0,
-        softnet_time_squeeze=0,
+        softnet_time_squeeze=0, settings=SETTINGS,
     )  # fmt: skip
     return replace(basis, **changes)
 

@@ -152,3 +152,13 @@ def test_without_kamailio_the_kernels_ceilings_alone_are_on_it():
 def test_the_healthy_host_hides_nothing():
     assert build(situation()).unseen == ()
     assert not any(isinstance(timer.seconds, Absent) for timer in build(situation()).timers)
+
+
+def test_an_unseen_hand_off_is_a_blind_spot_only_where_a_rate_is_wanted():
+    gap = {"handoff_messages": DENIED}
+    wanted, quiet = (
+        situation(target={"connections": 500, "rate": 100}, **gap),
+        situation(target={"connections": 500}, **gap),
+    )
+    assert "hand-off" in [each.name for each in blind_spots(build(wanted), 500)]
+    assert "hand-off" not in [each.name for each in blind_spots(build(quiet), 500)]

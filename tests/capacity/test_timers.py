@@ -35,7 +35,7 @@ NOT_THERE = Parameter("none", Origin.DEFAULT, "not in 5.6.3")
          "keepalive_mechanism=0, keepalive_timeout=180"),
         ("websocket-ping", {"modules": ("tm", "tls")}, None, "module websocket is not loaded"),
         # 7,200 + 9 x 75
-        ("tcp-keepalive", {}, 7875, "7200 s idle + 9 probes x 75 s"),
+        ("tcp-keepalive", {}, 1275, "600 s idle + 9 probes x 75 s"),
         # the listener's own values come before the kernel's: 60 + 3 x 75
         ("tcp-keepalive", {"parameters": {"tcp_keepidle": 60, "tcp_keepcnt": 3, "tcp_keepintvl": 0}}, 285,
          "60 s idle + 3 probes x 75 s"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from fake_host import TreeHost
 from kamtcp.cli import highest, save_target
 from kamtcp.cli import target as targets
+from kamtcp.cli.judge import verdicts
 from kamtcp.cli.target import TargetFile, as_toml, of_instance, parse_file, read_file
 from kamtcp.errors import UsageError
 from kamtcp.model.target import Target
@@ -224,6 +226,15 @@ class TestTheCommand:
         said = " ".join(run(capsys, "check").out.split())
         assert "No target. Judged by the highest use seen, 400 connections." in said
         assert "To keep one: kamtcp check --connections 1000 --save-target" in said
+
+    def test_a_host_without_a_target_is_judged_by_its_transports_of_now(self):
+        """Else one with TLS connections would be told a ceiling of plain ones."""
+        own = situation(opened=400, opened_tls=400, websocket=0)
+        options = Namespace(connections=None, tls=None, ws=None, wss=None, rate=None, storm=None, outbound=[],
+                            instance=None)  # fmt: skip
+        ((found, where),) = verdicts(snapshot(own), TreeHost({}), options)
+        assert where == ""
+        assert found.situation.mix.tls == 1.0
 
     def test_no_offer_is_made_to_a_recording(self, capsys, monkeypatch):
         monkeypatch.undo()

@@ -19,7 +19,7 @@ CHECK = ("check", "--from", REFERENCE)
     ("arguments", "said"),
     [
         (("chek",), "no command 'chek'; did you mean: check?"),
-        (("frobnicate",), "no command 'frobnicate'; did you mean: check, record, completion?"),
+        (("frobnicate",), "no command 'frobnicate'; did you mean: check, explain, record, completion?"),
         (("--verbose",), "no command '--verbose'"),
         (("check\n",), "no command 'check\\n'"),
         (("check", "--from", "no-such-file"), "kamtcp check: no-such-file: No such file or directory"),
@@ -47,7 +47,7 @@ CHECK = ("check", "--from", REFERENCE)
         ((*CHECK, "--outbound", ":5060=5"), "expected ADDR:PORT=N"),
         ((*CHECK, "--connections", "10", "--tls", "6", "--wss", "5"),
          "--tls, --ws and --wss make 11, more than --connections 10"),
-        ((*CHECK, "--instance", "other"), "--instance other: no such Kamailio; found: kamailio (pid "),
+        ((*CHECK, "--instance", "other"), "--instance other: no such Kamailio; found: standin (pid "),
         ((*CHECK, "--instance", "99999999"), "--instance 99999999: no such Kamailio"),
         ((*CHECK, "--instance", "9" * 30), "no such Kamailio"),
         ((*CHECK, "--instance", "²"), "--instance ²: no such Kamailio"),
@@ -185,7 +185,7 @@ class TestStreams:
             "PYTHONIOENCODING": "ascii",
         }
         found = self.ran(
-            f"k check --from {REFERENCE} --connections 20000 --instance kamailio", environment, **plain
+            f"k check --from {REFERENCE} --connections 20000 --instance standin", environment, **plain
         )
         assert (found.returncode, found.stderr) == (1, b"")
         assert found.stdout.isascii()
@@ -197,7 +197,7 @@ class TestStreams:
         )
         assert b"\033" not in found.stdout
         wide = [line for line in found.stdout.decode().splitlines() if len(line) > 80]
-        assert all(line.strip().startswith(("see: ", "for p in ")) for line in wide)
+        assert all(line.strip().startswith(("see: ", "for p in ", "kamcmd ", "nsenter ")) for line in wide)
 
 
 def test_an_option_of_another_command_is_no_option(capsys):

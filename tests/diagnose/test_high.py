@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kamtcp.diagnose.finding import Finding
-from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import SharedMemory
 from situations import DENIED, verdict
 
@@ -133,28 +132,3 @@ class TestCFG006:
     @pytest.mark.parametrize("method", ["epoll_lt", "poll", None])
     def test_any_other_method_is_well(self, method):
         assert codes(parameters={"tcp_poll_method": method}) == []
-
-
-class TestSYS001:
-    """tcp_tw_recycle, in force or in a file."""
-
-    def test_it_fires_where_the_kernel_still_has_it_on(self):
-        found = only("SYS001", sysctls={"net.ipv4.tcp_tw_recycle": "1"})
-        assert found.evidence == "tcp_tw_recycle is on: clients behind NAT are dropped"
-        assert found.now.line == "sysctl -w net.ipv4.tcp_tw_recycle=0"
-
-    def test_it_fires_for_a_file_that_sets_what_the_kernel_no_longer_has(self):
-        files = {"/etc/sysctl.d/sip.conf": ("tcp_tw_recycle",)}
-        gone = {"net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING)}
-        found = only("SYS001", sysctls=gone, sysctl_files=files)
-        assert found.evidence.startswith(
-            "tcp_tw_recycle in /etc/sysctl.d/sip.conf: this kernel has no such setting"
-        )
-        assert not found.now.possible
-
-    def test_it_is_told_without_kamailio_too(self):
-        assert codes(kamailio=False, sysctl_files={"/etc/sysctl.conf": ("tcp_tw_recycle",)}) == ["SYS001"]
-
-    def test_off_or_unknown_is_well(self):
-        assert codes(sysctls={"net.ipv4.tcp_tw_recycle": "0"}) == []
-        assert codes(sysctl_files={"/etc/sysctl.d/other.conf": ()}) == []

@@ -66,27 +66,6 @@ def test_figures_say_whether_they_were_measured_on_this_version():
     found = versions.connection_bytes(at(5, 8, 2))
     assert (found.value, found.measured, found.basis) == (952, False, "5.7.7")
     assert versions.connection_bytes(at(6, 1, 4)).value == 984
-    assert versions.id_hash_buckets(at(6, 0, 7)).value == 1024
-    assert versions.id_hash_buckets(at(6, 1, 0)) == versions.Known(2048, measured=False, basis="6.1.4")
-    assert [versions.allocator_overhead(at(5, 6, 3), name).value for name in ("qm", "fm", "tlsf")] == [
-        104,
-        72,
-        56,
-    ]
-    assert versions.allocator_overhead(at(5, 6, 3), "malloc") is None
-    assert versions.fixed_backlog(at(6, 0, 7)).value == 1024
-    assert versions.fixed_backlog(at(6, 1, 0)) is None
-
-
-def test_zero_rejects_all_only_in_5_7_from_the_release_that_brought_it():
-    assert [
-        versions.iplimit_zero_rejects_all(at(*n)) for n in ((5, 7, 2), (5, 7, 3), (5, 7, 7), (5, 8, 0))
-    ] == [
-        False,
-        True,
-        True,
-        False,
-    ]
 
 
 @settings(max_examples=100)

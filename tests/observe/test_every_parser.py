@@ -69,7 +69,6 @@ PARSERS = {
     "ehash": (hashes.parse, b"-262144\n", "tcp_ehash_entries"),
     "as_int": (_text(lambda value: sysctl.as_int("x", value)), b"-1", b"1_000"),
     "as_ints": (_text(lambda value: sysctl.as_ints("x", value)), b"4096\t131072\t33554432", b"4096 max"),
-    "as_ports": (_text(lambda value: sysctl.as_ports("x", value)), b"5060-5061,8080", b"sip"),
     "fd target": (_text(descriptors.parse_target), b"socket:[4711]", b"socket:[]"),
     "ns link": (_text(namespaces.parse_link), b"net:[4026531833]", b"net:4026531833"),
 }

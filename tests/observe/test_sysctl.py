@@ -60,7 +60,6 @@ def test_absent_denied_and_empty_are_three_things():
     assert found["net.ipv4.tcp_tw_recycle"].why is Why.MISSING
     assert found["vm.swappiness"].why is Why.DENIED
     assert found["net.ipv4.ip_local_reserved_ports"] == ""
-    assert sysctl.as_ports("x", "") == ()
 
 
 def test_a_name_that_was_not_collected_says_so():
@@ -69,10 +68,6 @@ def test_a_name_that_was_not_collected_says_so():
 
 def test_a_malformed_number_is_absent_with_its_reason():
     assert sysctl.number({"x": "many"}, "x").why is Why.MALFORMED
-
-
-def test_ports_are_ranges():
-    assert sysctl.as_ports("x", "5060-5061,8080") == ((5060, 5061), (8080, 8080))
 
 
 def test_an_empty_row_of_numbers_is_refused():

@@ -109,10 +109,11 @@ class TestHidden:
 
 
 class TestNames:
-    def test_one_is_called_kamailio_whatever_its_file(self):
-        assert [each.name for each in with_distinct_names((instance(config_path="/etc/sip.cfg"),))] == [
-            "kamailio"
-        ]
+    def test_one_alone_keeps_the_name_that_it_has_beside_others(self):
+        """Targets and the highest use are kept by name: a second instance must not take or lose them."""
+        one = instance(config_path="/etc/sip.cfg")
+        assert [each.name for each in with_distinct_names((one,))] == ["sip"]
+        assert with_distinct_names((one, instance(config_path="/etc/kamailio/kamailio.cfg")))[0].name == "sip"
 
     def test_several_are_called_by_their_files_and_by_pid_where_those_are_equal(self):
         many = (instance(config_path="/etc/a/edge.cfg"), instance(config_path="/etc/b/core.cfg"),

@@ -109,7 +109,8 @@ def descriptor_table(s: Situation) -> Ceiling:
     if isinstance(main, Absent) or isinstance(limit, Absent) or isinstance(other, Absent):
         return TABLE.unseen(unseen(main, limit, other), goal=s.goal_held)
     hard = s.number("tcp_max_connections_hard")
-    top = Figure(limit if isinstance(hard, Absent) else hard, "tcp_max_connections at start", Origin.READ)
+    start = s.figure("tcp_max_connections" if isinstance(hard, Absent) else "tcp_max_connections_hard")
+    top = Figure(start.value, "tcp_max_connections at start", start.origin)
     processes = s.require().process_count
     room = Figure(5 * processes, f"5 x {processes} processes", Origin.READ)
     figures = (top, room, other)
@@ -195,7 +196,7 @@ def file_max(s: Situation) -> Ceiling:
     return FILE_MAX.met(
         int(opened.value + top.value - used.value),
         f"{opened.value:.0f} ({opened.what}) + {top.value:.0f} ({top.what}) - {used.value:.0f} ({used.what})",
-        (opened, top, used), now=machine.files_allocated, goal=s.goal_held,
+        (opened, top, used), now=s.opened if s.instance else 0, goal=s.goal_held,
     )  # fmt: skip
 
 

@@ -38,14 +38,14 @@ HASH_CHAINS = Spec(
 )  # fmt: skip
 
 
-def _kernel_price(s: Situation) -> Figure:
+def kernel_price(s: Situation) -> Figure:
     found = s.machine.connection_slab_bytes
     if isinstance(found, Absent) or found <= 0:
         return Figure(reference.KERNEL_CONNECTION_BYTES, "kernel bytes per idle connection", Origin.REFERENCE)
     return Figure(found, "kernel bytes per idle connection, slabs of this kernel", Origin.READ)
 
 
-def _active_share(s: Situation) -> Figure:
+def active_share(s: Situation) -> Figure:
     share = s.target.active_share
     if share is None:
         return Figure(ASSUMED_ACTIVE_SHARE, "share with queued data", Origin.ASSUMED)
@@ -57,7 +57,7 @@ def kernel_memory(s: Situation) -> Ceiling:
     available = s.machine.memory_available_bytes
     if isinstance(available, Absent):
         return KERNEL_MEMORY.unseen(available, goal=s.goal_held)
-    price, share = _kernel_price(s), _active_share(s)
+    price, share = kernel_price(s), active_share(s)
     opened = s.opened_figure() if s.instance else Figure(0, "open connections", Origin.READ)
     free = Figure(available, "bytes MemAvailable", Origin.READ)
     figures = [opened, free]
@@ -96,7 +96,7 @@ def tcp_mem(s: Situation) -> Ceiling:
     used = counter(s.namespace.sockstat, "TCP.mem")
     if isinstance(pressure, Absent) or isinstance(used, Absent):
         return TCP_MEM.unseen(unseen(pressure, used), goal=s.goal_held)
-    share = _active_share(s)
+    share = active_share(s)
     opened = s.opened_figure() if s.instance else Figure(0, "open connections", Origin.READ)
     mark = Figure(pressure, "pages, tcp_mem pressure", Origin.READ)
     now = Figure(used, "pages in use", Origin.READ)
@@ -112,6 +112,13 @@ def tcp_mem(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
+def touched(s: Situation) -> Figure:
+    """Shared memory that becomes resident for one connection of the mix."""
+    shares = {"tcp": s.mix.tcp, "tls": s.mix.tls, "ws": s.mix.ws, "wss": s.mix.wss}
+    total = sum(share * reference.RESIDENT_BYTES[name] for name, share in shares.items())
+    return Figure(total, "bytes of shared memory touched per connection", Origin.REFERENCE)
+
+
 def cgroup_memory(s: Situation) -> Ceiling:
     """Connections until the cgroup's memory limit: socket objects of the kernel and pages of shared memory count."""
     cgroup = s.require().cgroup
@@ -123,12 +130,10 @@ def cgroup_memory(s: Situation) -> Ceiling:
         return CGROUP_MEMORY.unseen(
             unseen(cgroup.memory_limit_bytes, cgroup.memory_usage_bytes), goal=s.goal_held
         )
-    price, opened = _kernel_price(s), s.opened_figure()
+    price, opened = kernel_price(s), s.opened_figure()
     limit = Figure(cgroup.memory_limit_bytes, f"memory limit of {cgroup.path}", Origin.READ)
     used = Figure(cgroup.memory_usage_bytes, "in use", Origin.READ)
-    resident = Figure(
-        reference.RESIDENT_TCP_BYTES, "bytes of shared memory touched per connection", Origin.REFERENCE
-    )
+    resident = touched(s)
     return CGROUP_MEMORY.met(
         int(opened.value + max(0.0, limit.value - used.value) // (price.value + resident.value)),
         f"{opened.value:.0f} ({opened.what}) + ({limit.value:.0f} ({limit.what}) - {used.value:.0f} ({used.what}))"

@@ -52,9 +52,9 @@ def tls_memory_guard(s: Situation) -> Ceiling:
         enabled = s.parameter("enable_tls")
         off = not isinstance(enabled, Absent) and enabled.value == 0
         return GUARD.none("TLS is off" if off else "no TLS in this mix of connections")
-    shm, price, threshold = instance.shared_memory, prices.of_mix(s), _threshold(s)
-    if isinstance(shm, Absent) or isinstance(price, Absent) or isinstance(threshold, Absent):
-        return GUARD.unseen(unseen(shm, price, threshold), goal=s.goal_held)
+    shm, price, threshold = instance.shared_memory, prices.of_mix(s), tls_threshold(s)
+    if isinstance(shm, Absent) or isinstance(price, Absent):
+        return GUARD.unseen(unseen(shm, price), goal=s.goal_held)
     opened = s.opened_figure()
     free = Figure(max(0, shm.free), "bytes free in shared memory", Origin.READ)
     room = max(0.0, free.value - threshold.value)
@@ -64,11 +64,16 @@ def tls_memory_guard(s: Situation) -> Ceiling:
         int(opened.value + more),
         f"{opened.value:.0f} ({opened.what}) + ({free.value:.0f} ({free.what}) - {threshold.value:.0f}"
         f" ({threshold.what})) / {price.bytes:.0f} ({price.working})",
-        (opened, free, threshold, *price.inputs), now=s.opened, goal=s.goal_held, note='met: "ssl bug #1491 workaround: not enough memory" in the log',
+        (opened, free, threshold, *price.inputs), now=s.opened, goal=s.goal_held, note='rounded up, since the one that crosses it is still served; met: "ssl bug #1491 workaround: not enough memory" in the log',
     )  # fmt: skip
 
 
-def _threshold(s: Situation) -> Figure | Absent:
+def guard_bytes(s: Situation) -> float:
+    """Shared memory that must stay free for TLS connections to be taken; 0 without TLS in the mix."""
+    return tls_threshold(s).value if s.mix.encrypted else 0.0
+
+
+def tls_threshold(s: Situation) -> Figure:
     """low_mem_threshold1 in bytes: -1 stands for 512 KB times the number of processes."""
     found = s.number("tls.low_mem_threshold1")
     processes = s.require().process_count
@@ -89,10 +94,8 @@ def private_memory(s: Situation) -> Ceiling:
     pool = s.figure("pkg_bytes", "private pool, -M")
     hard = s.number("tcp_max_connections_hard")
     top = limit if isinstance(hard, Absent) else hard
-    used = _pkg_used(s)
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
-    table = each.value * (top + 5 * s.require().process_count)
-    base = Figure(max(0.0, used.value - table), "bytes used besides the table", used.origin)
+    base = _pkg_base(s, each.value * (top + 5 * s.require().process_count))
     spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
     return PKG.met(
         int((pool.value - base.value - spare.value) // each.value) - 5 * s.require().process_count,
@@ -102,11 +105,20 @@ def private_memory(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
-def _pkg_used(s: Situation) -> Figure:
-    """Private memory used by tcp main or a worker, whichever uses more."""
+def pkg_base(s: Situation) -> Figure | Absent:
+    """Private memory used besides the table of descriptors, in bytes."""
+    limit, hard = s.number("tcp_max_connections"), s.number("tcp_max_connections_hard")
+    top = limit if isinstance(hard, Absent) else hard
+    if isinstance(top, Absent):
+        return top
+    return _pkg_base(s, reference.PKG_BYTES_PER_DESCRIPTOR * (top + 5 * s.require().process_count))
+
+
+def _pkg_base(s: Situation, table: float) -> Figure:
+    """Private memory used besides the table by tcp main or a worker, whichever uses more."""
     main = s.tcp_main
     candidates = [*s.workers] + ([] if isinstance(main, Absent) else [main])
     used = [p.pkg_used_bytes for p in candidates if isinstance(p.pkg_used_bytes, int)]
     if used:
-        return Figure(max(used), "private memory used", Origin.READ)
-    return Figure(550_000, "private memory used besides the table", Origin.REFERENCE)
+        return Figure(max(0.0, max(used) - table), "bytes used besides the table", Origin.READ)
+    return Figure(reference.PKG_BASE_BYTES, "bytes used besides the table", Origin.REFERENCE)

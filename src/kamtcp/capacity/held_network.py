@@ -10,7 +10,7 @@ from kamtcp.model.absent import UNLIMITED, Absent, Why
 from kamtcp.model.machine import counter
 from kamtcp.model.origin import Figure, Origin
 
-#: a closed flow stays in the table for nf_conntrack_tcp_timeout_time_wait
+#: the kernel's default of nf_conntrack_tcp_timeout_time_wait, for which a closed flow stays in the table
 CONNTRACK_CLOSED_SECONDS = 120
 
 CONNTRACK = Spec(
@@ -37,6 +37,14 @@ CLIFF = Spec(
 )  # fmt: skip
 
 
+def conntrack_closed_seconds(s: Situation) -> Figure:
+    """How long a closed flow stays in the table."""
+    stay = s.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait")
+    if isinstance(stay, Absent):
+        return Figure(CONNTRACK_CLOSED_SECONDS, "s, time_wait entries", Origin.ASSUMED)
+    return Figure(max(1, stay), "s, time_wait entries", Origin.READ)
+
+
 def conntrack_table(s: Situation) -> Ceiling:
     """Connections until conntrack drops packets of new ones. It counts only where a rule of this namespace tracks."""
     active, space = s.namespace.conntrack_active, s.namespace
@@ -56,7 +64,9 @@ def conntrack_table(s: Situation) -> Ceiling:
     opened = s.opened_figure() if s.instance else Figure(0, "open connections", Origin.READ)
     figures = [opened, top, used]
     rate = s.target.rate or 0
-    closed = Figure(rate * CONNTRACK_CLOSED_SECONDS, f"entries of closed flows at {rate:g}/s", Origin.TARGET)
+    closed = Figure(
+        rate * conntrack_closed_seconds(s).value, f"entries of closed flows at {rate:g}/s", Origin.TARGET
+    )
     if rate:
         figures.append(closed)
     return CONNTRACK.met(
@@ -97,7 +107,7 @@ def port_range(s: Situation) -> PortRange | Absent:
     text = s.sysctl_text("net.ipv4.ip_local_reserved_ports")
     if isinstance(text, Absent) and text.why is not Why.MISSING:
         return text
-    taken = 0 if isinstance(text, Absent) else _within(text, low, high)
+    taken = 0 if isinstance(text, Absent) else within(text, low, high)
     if not taken:
         return PortRange(int(size.value), f"{size.value:.0f} ({size.what})", (size,))
     reserved = Figure(taken, "ip_local_reserved_ports among them", Origin.READ)
@@ -108,7 +118,7 @@ def port_range(s: Situation) -> PortRange | Absent:
     )
 
 
-def _within(text: str, low: int, high: int) -> int:
+def within(text: str, low: int, high: int) -> int:
     """How many ports of a list like "5060,8080-8090" lie in low..high."""
     total = 0
     for part in text.strip().split(","):

@@ -64,6 +64,11 @@ def slows_first(ladder: Ladder) -> tuple[Ceiling, ...]:
     return tuple(each for each in ladder.rates if each.effect in effects and isinstance(each.at, int))
 
 
+def _slows_a_stated_rate(ceiling: Ceiling) -> bool:
+    """Whether it is a queue that could keep the target's new connections waiting; without a stated rate it concerns nobody."""
+    return ceiling.kind is Kind.INSTANT and ceiling.effect is Effect.SLOWS and ceiling.goal is not None
+
+
 def blind_spots(ladder: Ladder, target_held: int | None) -> tuple[Ceiling, ...]:
     """Ceilings that can't be told and could lie below the target or below the binding one.
 
@@ -74,6 +79,6 @@ def blind_spots(ladder: Ladder, target_held: int | None) -> tuple[Ceiling, ...]:
     return tuple(
         each
         for each in ladder.unseen
-        if each.effect is Effect.STOPS
+        if (each.effect is Effect.STOPS or _slows_a_stated_rate(each))
         and not (each.floor is not None and isinstance(water, int) and each.floor >= water)
     )

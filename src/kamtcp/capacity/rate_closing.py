@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
-from kamtcp.capacity.held_network import CONNTRACK_CLOSED_SECONDS, busiest, port_range
+from kamtcp.capacity.held_network import busiest, conntrack_closed_seconds, port_range
 from kamtcp.capacity.situation import Situation, unseen
 from kamtcp.model.absent import UNLIMITED, Absent, Limit, Why
 from kamtcp.model.machine import counter
@@ -62,16 +62,12 @@ def conntrack_churn(s: Situation) -> Ceiling:
         return CHURN.unseen(unseen(s.namespace.conntrack_active, limit, count), goal=s.goal_rate)
     if limit == 0:
         return CHURN.none("nf_conntrack_max is 0: no limit")
-    stay = s.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait")
-    seconds = CONNTRACK_CLOSED_SECONDS if isinstance(stay, Absent) else max(1, stay)
     top = Figure(limit, "nf_conntrack_max", Origin.READ)
     keep = _held(s)
-    time = Figure(
-        seconds, "s, time_wait entries", Origin.ASSUMED if isinstance(stay, Absent) else Origin.READ
-    )
+    time = conntrack_closed_seconds(s)
     return CHURN.met(
-        int(limit - keep.value) // seconds,
-        f"({limit} ({top.what}) - {keep.value:.0f} ({keep.what})) / {seconds} ({time.what})",
+        int((limit - keep.value) // time.value),
+        f"({limit} ({top.what}) - {keep.value:.0f} ({keep.what})) / {time.value:.0f} ({time.what})",
         (top, keep, time), now=0, goal=s.goal_rate,
     )  # fmt: skip
 

@@ -46,13 +46,17 @@ def per_source_scan(s: Situation) -> Ceiling:
         return SCAN.none(f"tcp_accept_iplimit={found.value} switches it off ({found.where})")
     opened = s.opened_figure()
     goal = s.target.connections
-    held = Figure(goal, "connections of the target", Origin.TARGET) if goal else opened
+    held = (
+        Figure(goal, "connections of the target", Origin.TARGET) if goal and goal > opened.value else opened
+    )
     base = Figure(reference.ACCEPT_MICROSECONDS, "us per new connection", Origin.REFERENCE)
     each = Figure(reference.SCAN_MICROSECONDS_PER_CONNECTION, "us per open connection", Origin.REFERENCE)
     return SCAN.met(
         int(1e6 / (base.value + each.value * held.value)),
         f"1000000 us / ({base.value:g} ({base.what}) + {each.value:g} ({each.what}) x {held.value:.0f} ({held.what}))",
-        (base, each, held), now=0, goal=s.goal_rate,
+        # whether there is a limit at all may be an assumption (version or configuration not seen)
+        (base, each, held, *([s.figure("tcp_accept_iplimit")] if isinstance(found.value, int) else [])),
+        now=0, goal=s.goal_rate,
     )  # fmt: skip
 
 

@@ -15,10 +15,13 @@ TLS_STATE_BYTES = 58_500
 WEBSOCKET_BYTES = 65_936
 #: descriptor hash and epoll array of one io loop (Kamailio src/core/io_wait.h), bytes of private memory per descriptor
 PKG_BYTES_PER_DESCRIPTOR = 36
+#: private memory that tcp main or a worker uses besides that table: 0.52 MB on 5.6.3, 1.5 MB on 6.1.4
+PKG_BASE_BYTES = 1_500_000
 #: kernel memory of one accepted idle connection in epoll, where slabinfo may not be read (Linux 6.18, x86-64)
 KERNEL_CONNECTION_BYTES = 4_040
-#: shared memory that becomes resident for one idle plain connection: its read buffer is untouched until data comes
-RESIDENT_TCP_BYTES = 5_300
+#: shared memory that becomes resident for one idle connection, by transport: a read buffer is untouched until data
+#: comes. TLS 1.2, since 1.3 takes less (5.6.3, OpenSSL 3.0)
+RESIDENT_BYTES = {"tcp": 5_300, "tls": 49_000, "ws": 40_000, "wss": 70_000}
 #: CPU time of tcp main for one connection, microseconds: 28 to accept it, hand it on and take it back, 17 to close it
 #: (5.6.3, 10,000 connections with one OPTIONS each, a 2-vCPU machine)
 ACCEPT_MICROSECONDS = 45

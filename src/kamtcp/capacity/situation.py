@@ -86,6 +86,8 @@ class Situation(Struct, frozen=True):
             return found
         if isinstance(found.value, int):
             return found.value
+        if found.origin is Origin.DEFAULT:  # "none": this version has no such parameter
+            return Absent(name, Why.MISSING, found.where)
         return Absent(name, Why.MALFORMED, f"{found.where}: expected a number, got {found.value!r}")
 
     def figure(self, name: str, what: str = "") -> Figure:

@@ -7,8 +7,10 @@ out.py            stdout and stderr: closed, full, or left by their reader
 source.py         where to look: this host or --from a recording
 target.py         the target: options, target file; save_target.py writes it; highest.py remembers use
 judge.py          snapshot and targets -> verdicts
-check.py, record.py, completion.py    the commands
+check.py, explain.py, record.py, completion.py    the commands
 report.py         verdicts as text; findings_text.py, timers_text.py, bars.py and wrap.py help it
 document.py       verdicts as JSON (docs/check.schema.json)
 nagios.py         verdicts as one plug-in line
+explain_find.py   a name -> setting, ceiling or finding; explain_here.py its values; explain_facts.py joins both
+explain_text.py, explain_document.py    what explain says, as text and as JSON
 """

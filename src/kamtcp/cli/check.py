@@ -23,10 +23,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     target.add_options(parser)
     parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
     source.add_options(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document (docs/check.schema.json)")
-    parser.add_argument(
-        "--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in"
-    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON document (docs/check.schema.json)")
+    form.add_argument("--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in")
     parser.add_argument("--fail-on", choices=[each.value for each in Severity], default="high", metavar="LEVEL",
                         help="exit 1 from this severity on: fatal, high (default), medium, info")  # fmt: skip
 
@@ -74,10 +73,17 @@ def _print(rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace) -
 
     where_to, parts = screen(), []
     for verdict, where in rows:
-        seen = verdict.situation.target.connections or 0
-        hint = "" if options.recording else f"kamtcp check --connections {max(seen, 1000)} --save-target"
+        hint = "" if options.recording else _hint(verdict)
         parts.append(text(verdict, where, where_to, save_hint=hint))
     out.say(("\n" + "=" * where_to.width + "\n\n").join(parts))
+
+
+def _hint(verdict: Verdict) -> str:
+    """The line that keeps what is used now as the target, transports and all."""
+    count, mix = max(verdict.situation.target.connections or 0, 1000), verdict.situation.mix
+    shares = (("--tls", mix.tls), ("--ws", mix.ws), ("--wss", mix.wss))
+    parts = "".join(f" {option} {int(share * count)}" for option, share in shares if int(share * count))
+    return f"kamtcp check --connections {count}{parts} --save-target"
 
 
 def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, float]]:

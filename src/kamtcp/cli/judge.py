@@ -6,11 +6,12 @@ import argparse
 
 from kamtcp.cli import highest
 from kamtcp.cli import target as targets
-from kamtcp.diagnose.verdict import Verdict, judge
+from kamtcp.diagnose.verdict import Verdict, judge, mix_of
 from kamtcp.errors import UsageError
 from kamtcp.host.door import Host
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
+from kamtcp.model.target import Target
 
 
 def verdicts(
@@ -34,7 +35,9 @@ def verdicts(
     for instance in chosen:
         target, where = targets.of_instance(stated, found, instance.name, highest.of(host, instance))
         own = (prices or {}).get(str(instance.attendant))
-        rows.append((judge(snapshot, instance, target, own), where))
+        # the highest use seen says how many, not over what: that is as it is now
+        mix = None if where else mix_of(Target(), instance)
+        rows.append((judge(snapshot, instance, target, own, mix=mix), where))
     return tuple(rows)
 
 

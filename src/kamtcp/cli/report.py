@@ -40,13 +40,15 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
         seen = "no Kamailio could be seen" if verdict.blind else "no Kamailio is running"
         return wrapped(f"{machine.node}: {seen}; {kernel}", screen.width, "  ", "")
     version = "version unknown" if isinstance(instance.version, Absent) else instance.version
+    name = "" if instance.name == "kamailio" else f"{instance.name}, "
     main = instance.tcp_main
     pids = f"pid {instance.attendant}" + ("" if isinstance(main, Absent) else f", tcp main {main.pid}")
-    workers = len(instance.of_role(Role.TCP_WORKER))
+    count = len(instance.of_role(Role.TCP_WORKER))
+    workers = f"{count} TCP workers" if count else "TCP workers not told apart"
     away = "" if instance.netns == machine.netns else f", in {instance.netns}"
     line = (
-        f"{machine.node}: {instance.name} {version} ({pids}), {instance.process_count} processes,"
-        f" {workers} TCP workers{away}; {kernel}"
+        f"{machine.node}: kamailio {version} ({name}{pids}), {instance.process_count} processes,"
+        f" {workers}{away}; {kernel}"
     )
     return wrapped(line, screen.width, "  ", "")
 
@@ -82,9 +84,8 @@ def headline(verdict: Verdict) -> str:
     if verdict.blind:
         some = "1 ceiling" if len(verdict.blind) == 1 else f"{len(verdict.blind)} ceilings"
         line += f" {some} could not be seen and may lie below."
-    higher = [each for each in order[1:] if each.at != first.at or each.name != first.name]
-    if higher:
-        line += f" Next: {higher[0].at:,}, {higher[0].title}."
+    if len(order) > 1:
+        line += f" Next: {order[1].at:,}, {order[1].title}."
     return line
 
 

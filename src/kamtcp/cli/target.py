@@ -25,8 +25,8 @@ class TargetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance: dict[str, Target] = {}
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that state a target."""
+def add_options(parser: argparse.ArgumentParser, *, saving: bool = True) -> None:
+    """The options that state a target; `saving` adds the one that keeps it."""
     group = parser.add_argument_group("target", "what you want to hold; without it, the target file's")
     group.add_argument(
         "--connections", type=_count, metavar="N", help="open connections, all transports together"
@@ -38,9 +38,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--storm", type=_storm, metavar="N/SECONDS", help="N clients come back within SECONDS")
     group.add_argument("--outbound", type=_outbound, metavar="ADDR:PORT=N", action="append", default=[],
                        help="N connections that Kamailio opens there; may be repeated")  # fmt: skip
-    group.add_argument(
-        "--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check"
-    )
+    if saving:
+        group.add_argument(
+            "--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check"
+        )
 
 
 def _count(text: str) -> int:

@@ -7,7 +7,7 @@ import sys
 
 from msgspec import Struct
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NARROWEST, WIDEST = 60, 120
 
 
@@ -20,7 +20,7 @@ class Screen(Struct, frozen=True):
 
     def style(self, text: str, name: str) -> str:
         """Text in one style; plain where there is no colour. Colour never carries meaning alone."""
-        return f"\033[{_CODES[name]}m{text}\033[0m" if self.colour and text else text
+        return f"\033[{STYLES[name]}m{text}\033[0m" if self.colour and text else text
 
 
 def screen(*, colour: bool | None = None) -> Screen:
@@ -71,9 +71,3 @@ def wrapped(text: str, width: int, indent: str, first: str | None = None) -> lis
     if not empty:
         lines.append(line)
     return lines
-
-
-def kept(line: str, width: int) -> list[str]:
-    """A shell line, which must not be broken: whole, even where it is wider than the screen."""
-    del width
-    return [line]

@@ -1,6 +1,7 @@
 """Every finding code, registered once. A code is never reused; its name says the defect.
 
 FDS descriptors · MEM memory · ACC accepting · TLS · TIM timers · CFG configuration · SYS kernel and network
+From 010 to 019: ceilings below the target. SYS from 020: lines of files.
 """
 
 from __future__ import annotations
@@ -84,6 +85,49 @@ ALL: tuple[Code, ...] = (
     Code("SYS016", "conntrack-churn-below-target", _H, "Entries of closed flows fill the conntrack table at the target's rate.", "see ceiling conntrack-churn"),
     Code("SYS017", "packet-backlog-below-target", _M, "netdev_max_backlog overflows at the target's rate, on loopback, veth or RPS.", "see ceiling packet-backlog"),
     Code("SYS018", "ephemeral-ports-rate-below-target", _H, "Ports in TIME-WAIT leave too few for the target's outbound rate.", "see ceiling ephemeral-ports-rate"),
+    Code("FDS005", "unit-without-descriptor-limit", _M, "The unit sets no LimitNOFILE: the service gets the manager's default, soft 1,024.", "man systemd.exec(5), systemd-system.conf(5) DefaultLimitNOFILE="),
+    Code("FDS006", "soft-limit-below-hard", _I, "The soft limit on open files is below the hard one, and Kamailio doesn't raise it by itself.", "man getrlimit(2); Kamailio src/main.c increase_open_fds()"),
+    Code("FDS007", "limits-conf-not-for-services", _I, "limits.conf sets open files for the user that Kamailio runs as, and reaches login sessions only.", "man pam_limits(8), systemd.exec(5)"),
+    Code("FDS008", "file-max-lowered", _M, "fs.file-max is set below what the kernel takes by itself.", "Linux fs/file_table.c files_maxfiles_init(); measured: ENFILE for all but root"),
+    Code("MEM002", "tcp-mem-beyond-memory", _H, "tcp_mem is larger than the machine's memory: it was meant in bytes, its unit is pages, and TCP is never held back.", "Linux net/core/sock.c __sk_mem_raise_allocated()"),
+    Code("MEM003", "tcp-mem-disordered", _H, "The three numbers of tcp_mem are not in order.", "Linux net/core/sock.c __sk_mem_raise_allocated(): the kernel checks no order"),
+    Code("MEM004", "tcp-buffers-disordered", _H, "The three numbers of tcp_rmem or tcp_wmem are not in order.", "Linux net/ipv4/sysctl_net_ipv4.c: accepted as written, measured"),
+    Code("MEM005", "default-buffer-huge", _M, "rmem_default or wmem_default is megabytes: it sizes UDP and unix sockets, never TCP.", "Linux net/core/sock.c sock_init_data()"),
+    Code("MEM006", "buffer-cap-not-for-tcp", _I, "rmem_max or wmem_max was raised: TCP's own tuning never looks at it.", "Linux net/ipv4/tcp_input.c tcp_rcv_space_adjust()"),
+    Code("MEM007", "tcp-buffer-cap-large", _I, "tcp_rmem or tcp_wmem lets one slow peer hold very much kernel memory.", "Linux net/ipv4/tcp_input.c tcp_rcv_space_adjust()"),
+    Code("ACC001", "somaxconn-below-backlog", _M, "net.core.somaxconn cuts the backlog that Kamailio asks for.", "Linux net/socket.c __sys_listen()"),
+    Code("ACC002", "somaxconn-raised-alone", _I, "net.core.somaxconn was raised above the backlog that Kamailio asks for: the smaller one counts.", "Linux net/socket.c __sys_listen(); Kamailio src/core/tcp_main.c TCP_LISTEN_BACKLOG"),
+    Code("ACC003", "listener-with-old-backlog", _M, "A listener was opened before somaxconn or the backlog was raised, and keeps its short queue.", "Linux net/ipv4/af_inet.c inet_listen(); measured"),
+    Code("ACC004", "abort-on-overflow-on", _M, "tcp_abort_on_overflow resets clients that would be served a little later.", "Linux net/ipv4/tcp_minisocks.c tcp_check_req(); measured"),
+    Code("TIM001", "keepalive-after-two-hours", _M, "TCP keepalive is on with the kernel's two hours before the first probe: dead peers stay counted.", "Linux net/ipv4/tcp_timer.c tcp_keepalive_timer(); Kamailio src/core/tcp_main.c init_sock_keepalive()"),
+    Code("TIM002", "keepalive-sysctl-without-effect", _I, "tcp_keepalive_time was set, but Kamailio's listeners have a time of their own.", "Linux include/net/tcp.h keepalive_time_when()"),
+    Code("TIM003", "keepalive-change-not-on-listeners", _I, "Keepalive parameters were changed at run time; inbound connections keep what the listeners got at start.", "Kamailio src/core/tcp_main.c tcp_init(); measured on 5.6.3"),
+    Code("TIM004", "websocket-timers-every-second", _M, "The websocket module walks through very many connections every second.", "Kamailio src/modules/websocket/ws_conn.c, ws_mod.c"),
+    Code("CFG020", "receive-limit-below-read-buffer", _M, "msg_recv_max_size is smaller than tcp_rd_buf_size.", "Kamailio src/core/tcp_read.c"),
+    Code("CFG021", "mlock-without-privilege", _M, "mlock_pages is on, and Kamailio may not lock so much memory.", "Kamailio src/main.c mem_lock_pages(); man mlock(2)"),
+    Code("SYS002", "tcp-timestamps-off", _M, "tcp_timestamps=0 takes PAWS, tcp_tw_reuse and the options of SYN cookies away.", "Linux net/ipv4/syncookies.c cookie_timestamp_decode(); measured"),
+    Code("SYS003", "syncookies-off", _H, "tcp_syncookies=0: a full SYN queue drops connections instead of answering them.", "Linux net/ipv4/tcp_input.c tcp_syn_flood_action(); measured"),
+    Code("SYS004", "tw-reuse-without-outbound", _I, "tcp_tw_reuse=1 helps outbound connections only, and there are none.", "Linux net/ipv4/tcp_ipv4.c tcp_twsk_unique(); measured"),
+    Code("SYS005", "fin-timeout-not-time-wait", _I, "tcp_fin_timeout was lowered: it doesn't shorten TIME-WAIT.", "Linux include/net/tcp.h TCP_TIMEWAIT_LEN; measured"),
+    Code("SYS006", "time-wait-buckets-few", _M, "tcp_max_tw_buckets was lowered: sockets close without TIME-WAIT.", "Linux net/ipv4/inet_timewait_sock.c inet_twsk_alloc(); measured"),
+    Code("SYS007", "syn-backlog-without-effect", _I, "tcp_max_syn_backlog has no effect while SYN cookies are on.", "Linux commit ef547f2ac16b; net/ipv4/tcp_input.c tcp_conn_request(); measured"),
+    Code("SYS008", "port-range-holds-listener", _H, "Outbound connections may take a port that Kamailio listens on: its next start fails.", "Linux net/ipv4/inet_hashtables.c __inet_hash_connect(); measured"),
+    Code("SYS009", "port-range-from-bottom", _M, "ip_local_port_range was widened down to the ports of services.", "Linux net/ipv4/inet_hashtables.c __inet_hash_connect(); measured"),
+    Code("SYS020", "setting-gone", _I, "A file sets what this kernel no longer has.", "Linux Documentation/networking/ip-sysctl.rst; trees 5.10 to 7.3"),
+    Code("SYS021", "setting-dead", _I, "A file sets what nothing reads any more.", "Linux trees 5.10 to 7.3: no reader left"),
+    Code("SYS022", "setting-unknown", _I, "A file sets what this kernel doesn't have.", "man sysctl.d(5)"),
+    Code("SYS023", "system-v-limits-irrelevant", _I, "A file sets limits of System V shared memory, which Kamailio doesn't use.", "Kamailio src/core/mem/shm_mem.c shm_getmem(): mmap(MAP_ANON | MAP_SHARED)"),
+    Code("SYS024", "conntrack-set-while-idle", _I, "A file sizes the conntrack table, and nothing is tracked.", "Linux net/netfilter/nf_conntrack_proto.c nf_ct_netns_get(); measured"),
+    Code("SYS025", "conntrack-hash-small", _M, "nf_conntrack_max is many times the number of hash buckets: each packet walks long chains.", "Linux net/netfilter/nf_conntrack_core.c nf_conntrack_hash_resize()"),
+    Code("SYS026", "conntrack-module-line-without-effect", _I, "A line of modprobe.d on connection tracking is not what is in force.", "man modprobe.d(5)"),
+    Code("SYS027", "packet-backlog-not-for-nic", _I, "netdev_max_backlog was raised: packets of network cards don't pass that queue.", "Linux net/core/dev.c enqueue_to_backlog()"),
+    Code("SYS030", "live-value-not-kept", _I, "A value was set by hand, and no file sets it at the next boot.", "man sysctl.d(5)"),
+    Code("SYS031", "file-value-not-live", _M, "A file sets a value that is not in force: the next boot changes it.", "man sysctl.d(5)"),
+    Code("SYS032", "line-overridden", _M, "A line of a file is undone by a later one.", "systemd src/sysctl/sysctl.c; procps src/sysctl.c"),
+    Code("SYS033", "sysctl-conf-not-read", _M, "/etc/sysctl.conf has lines that nothing reads at boot.", "man sysctl.d(5), NOTES of systemd 207; Debian 13 release notes"),
+    Code("SYS034", "namespace-not-tuned", _M, "Kamailio's network namespace doesn't have what the machine's files set: it started from the kernel's own values.", "Linux net/ipv4/tcp_ipv4.c tcp_sk_init(); measured"),
+    Code("SYS035", "line-not-understood", _I, "A line of a sysctl file is no assignment.", "man sysctl.d(5)"),
+    Code("SYS036", "line-harmless", _I, "Lines that change little or nothing for connections, each with what it does.", "Linux Documentation/networking/ip-sysctl.rst"),
 )  # fmt: skip
 
 BY_CODE = {each.code: each for each in ALL}

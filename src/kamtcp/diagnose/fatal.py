@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kamtcp.capacity import reference
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
-from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
+from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.prlimit import raise_descriptors
 from kamtcp.diagnose.restart import cost
-from kamtcp.diagnose.see import line_for
+from kamtcp.diagnose.rule import Rule, Said, lacking
+from kamtcp.diagnose.see import kamcmd, line_for
 from kamtcp.model.absent import Absent, Unlimited
 from kamtcp.model.instance import Process
 
@@ -28,13 +27,15 @@ def _needed(s: Situation) -> int | Absent:
     return limit if isinstance(limit, Absent) else limit + 5 * s.require().process_count
 
 
-def descriptors_below_max(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def descriptors_below_max(s: Situation, ladder: Ladder) -> Said:
     """RLIMIT_NOFILE of tcp main below tcp_max_connections + 5 x processes."""
     main, need = s.tcp_main, _needed(s)
     if isinstance(main, Absent) or isinstance(need, Absent):
+        yield from lacking(main, need)
         return
     soft = main.nofile_soft
     if isinstance(soft, Absent | Unlimited) or soft >= need:
+        yield from lacking(soft)
         return
     limit = s.number("tcp_max_connections")
     held = next((each.limit for each in ladder.held if each.name == "tcp-main-descriptors"), None)
@@ -48,11 +49,13 @@ def descriptors_below_max(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def worker_below_main(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def worker_below_main(s: Situation, ladder: Ladder) -> Said:
     """A worker's RLIMIT_NOFILE below tcp main's: what a half-done prlimit leaves behind."""
     main = s.tcp_main
     if isinstance(main, Absent) or not isinstance(main.nofile_soft, int):
+        yield from lacking(main if isinstance(main, Absent) else main.nofile_soft)
         return
+    yield from dict.fromkeys(lacking(*(w.nofile_soft for w in s.workers)))
     short = [w for w in s.workers if isinstance(w.nofile_soft, int) and w.nofile_soft < main.nofile_soft]
     if short:
         yield finding(
@@ -67,10 +70,11 @@ def _lowest(processes: list[Process]) -> int:
     return min(each.nofile_soft for each in processes if isinstance(each.nofile_soft, int))
 
 
-def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
     """open_files_limit above the hard limit, in a process that may not raise it."""
     wanted, main = s.number("open_files_limit"), s.tcp_main
     if isinstance(wanted, Absent) or isinstance(main, Absent) or not isinstance(main.nofile_hard, int):
+        yield from lacking(wanted, main, None if isinstance(main, Absent) else main.nofile_hard)
         return
     privileged = isinstance(main.capabilities, int) and main.capabilities >> 24 & 1
     if wanted > main.nofile_hard and not privileged:
@@ -85,10 +89,11 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Iterator[Findin
         )  # fmt: skip
 
 
-def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Said:
     """The highest descriptor number of tcp main close to the end of its table."""
     main, need = s.tcp_main, _needed(s)
     if isinstance(main, Absent) or isinstance(need, Absent) or isinstance(main.highest_descriptor, Absent):
+        yield from lacking(main, need, None if isinstance(main, Absent) else main.highest_descriptor)
         return
     hard = s.number("tcp_max_connections_hard")
     table = need if isinstance(hard, Absent) else hard + 5 * s.require().process_count
@@ -102,7 +107,7 @@ def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def private_memory_too_small(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def private_memory_too_small(s: Situation, ladder: Ladder) -> Said:
     """The tables for the tcp_max_connections *in the file* don't fit -M: the next start fails."""
     ceiling = next((each for each in ladder.held if each.name == "private-memory"), None)
     wanted = s.number("tcp_max_connections_file")
@@ -112,6 +117,7 @@ def private_memory_too_small(s: Situation, ladder: Ladder) -> Iterator[Finding]:
         or isinstance(wanted, Absent)
         or wanted <= ceiling.limit
     ):
+        yield from lacking(wanted, None if ceiling is None else ceiling.limit)
         return
     yield finding(
         BY_CODE["MEM001"],
@@ -123,27 +129,29 @@ def private_memory_too_small(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def per_source_zero(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def per_source_zero(s: Situation, ladder: Ladder) -> Said:
     """tcp_accept_iplimit=0 on 5.7.3 to 5.7.7."""
     version, limit = _version(s), s.number("tcp_accept_iplimit")
     if version is None or isinstance(limit, Absent) or limit != 0:
+        yield from lacking(s.require().version, limit)
         return
     if (5, 7, 3) <= version < (5, 8):
         where = s.require().parameters["tcp_accept_iplimit"].where
         yield finding(
             BY_CODE["CFG001"],
             f"tcp_accept_iplimit=0 ({where}) on {s.require().version} rejects every connection",
-            "kamcmd core.version; kamcmd stats.fetchn tcp:",
+            f"{kamcmd(s)} core.version; {kamcmd(s)} stats.fetchn tcp:",
             no_cure("not settable at run time"),
             Cure("tcp_accept_iplimit=1000000 (0 means off from 5.8.0 only); takes a restart", risk=cost(s, ladder)),
         )  # fmt: skip
 
 
-def openssl_3(s: Situation, ladder: Ladder) -> Iterator[Finding]:
+def openssl_3(s: Situation, ladder: Ladder) -> Said:
     """TLS with OpenSSL 3, and neither a version nor a setting that keeps it from corrupting shared memory."""
     instance = s.require()
     version, tls = _version(s), instance.tls_ports
     if version is None or isinstance(instance.openssl, Absent) or instance.openssl < 3:
+        yield from lacking(instance.version, instance.openssl)
         return
     if not isinstance(tls, Absent) and not tls:
         return
@@ -162,18 +170,18 @@ def openssl_3(s: Situation, ladder: Ladder) -> Iterator[Finding]:
     yield finding(
         BY_CODE["TLS001"],
         f"TLS on OpenSSL 3, and {instance.version} {cause}: handshakes in parallel corrupt shared memory and abort it",
-        f"grep -m1 libssl /proc/{instance.attendant}/maps; kamcmd core.version",
+        f"grep -m1 libssl /proc/{instance.attendant}/maps; {kamcmd(s)} core.version",
         no_cure("nothing at run time; new TLS connections one after the other make it rarer"),
         Cure(f"{cure}; takes a restart", risk=cost(s, ladder)),
     )  # fmt: skip
 
 
 RULES = (
-    descriptors_below_max,
-    worker_below_main,
-    open_files_limit_above_hard,
-    descriptor_beyond_table,
-    private_memory_too_small,
-    per_source_zero,
-    openssl_3,
+    Rule(("FDS001",), descriptors_below_max),
+    Rule(("FDS002",), worker_below_main),
+    Rule(("FDS003",), open_files_limit_above_hard),
+    Rule(("FDS004",), descriptor_beyond_table),
+    Rule(("MEM001",), private_memory_too_small),
+    Rule(("CFG001",), per_source_zero),
+    Rule(("TLS001",), openssl_3),
 )

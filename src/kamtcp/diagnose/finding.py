@@ -31,6 +31,7 @@ class Finding(Struct, frozen=True):
         see: a shell line to see for oneself.
         now: cure without a restart, with no connection lost.
         for_good: cure that survives a restart.
+        places: lines of files that it speaks of, as "FILE:LINE".
     """
 
     code: str
@@ -40,13 +41,21 @@ class Finding(Struct, frozen=True):
     see: str
     now: Cure
     for_good: Cure
+    places: tuple[str, ...] = ()
 
 
 def finding(
-    code: Code, evidence: str, see: str, now: Cure, for_good: Cure, *, severity: Severity | None = None
+    code: Code,
+    evidence: str,
+    see: str,
+    now: Cure,
+    for_good: Cure,
+    *,
+    severity: Severity | None = None,
+    places: tuple[str, ...] = (),
 ) -> Finding:
     """A finding of a registered code."""
-    return Finding(code.code, code.name, severity or code.severity, evidence, see, now, for_good)
+    return Finding(code.code, code.name, severity or code.severity, evidence, see, now, for_good, places)
 
 
 def no_cure(why: str) -> Cure:

@@ -1,21 +1,95 @@
-"""All findings of one situation, worst first."""
+"""All rules on one situation: what is wrong, worst first, and which rules could not judge."""
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose import fatal, high
+from kamtcp.diagnose import (
+    fatal,
+    high,
+    settings_conntrack,
+    settings_files,
+    settings_gone,
+    settings_kamailio,
+    settings_limits,
+    settings_memory,
+    settings_ports,
+    settings_queue,
+    settings_tcp,
+)
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.rule import Rule
+from kamtcp.model.absent import Absent, Why
+
+ALL: tuple[Rule, ...] = (
+    *fatal.RULES,
+    *high.RULES,
+    *settings_limits.RULES,
+    *settings_memory.RULES,
+    *settings_queue.RULES,
+    *settings_tcp.RULES,
+    *settings_ports.RULES,
+    *settings_conntrack.RULES,
+    *settings_kamailio.RULES,
+    *settings_gone.RULES,
+    *settings_files.RULES,
+)
+
+#: findings on how a line of a file fares, whatever it says
+NOT_LIVE = "SYS031"
+ABOUT_FILES = frozenset({NOT_LIVE, "SYS032", "SYS033", "SYS034", "SYS036"})
+
+
+class Judgement(Struct, frozen=True):
+    """What the rules say.
+
+    Args:
+        findings: by severity, then by code. The same facts give the same findings.
+        unjudged: facts that rules lacked, each with the codes that could not be judged without it. A rule that
+            found something all the same is not among them.
+    """
+
+    findings: tuple[Finding, ...]
+    unjudged: tuple[Absent, ...]
+
+
+def judge(s: Situation, ladder: Ladder) -> Judgement:
+    """Everything that is wrong, and what could not be judged."""
+    found: list[Finding] = list(below(s, ladder))
+    lacking: dict[Absent, list[str]] = {}
+    for rule in ALL:
+        if rule.needs_instance and s.instance is None:
+            continue
+        said = tuple(rule.judge(s, ladder))
+        found.extend(each for each in said if isinstance(each, Finding))
+        told = {each.code for each in said if isinstance(each, Finding)}
+        open_codes = [code for code in rule.codes if code not in told]
+        for each in said:
+            # what is known not to be there needs no judgement
+            if isinstance(each, Absent) and each.why is not Why.MISSING and open_codes:
+                lacking.setdefault(each, []).extend(open_codes)
+    found = _told_once(found)
+    return Judgement(
+        tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code))),
+        tuple(_unjudged(absent, codes) for absent, codes in lacking.items()),
+    )
+
+
+def _told_once(found: list[Finding]) -> list[Finding]:
+    """Without "this line is not in force" for lines that are wrong or of no use anyway."""
+    told = {place for each in found if each.code not in ABOUT_FILES for place in each.places}
+    return [each for each in found if each.code != NOT_LIVE or not set(each.places) <= told]
+
+
+def _unjudged(absent: Absent, codes: list[str]) -> Absent:
+    named = "not judged: " + ", ".join(sorted(set(codes)))
+    return Absent(absent.source, absent.why, f"{absent.detail}; {named}" if absent.detail else named)
 
 
 def findings(s: Situation, ladder: Ladder) -> tuple[Finding, ...]:
-    """Everything that is wrong: by severity, then by code. The same facts give the same findings."""
-    found = list(below(s, ladder))
-    if s.instance is not None:
-        for rule in (*fatal.RULES, *high.RULES):
-            found.extend(rule(s, ladder))
-    else:
-        found.extend(high.tw_recycle(s, ladder))
-    return tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code)))
+    """Everything that is wrong: by severity, then by code."""
+    return judge(s, ladder).findings

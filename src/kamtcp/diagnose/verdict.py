@@ -8,9 +8,9 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
+from kamtcp.diagnose import rules
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
-from kamtcp.diagnose.rules import findings
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
@@ -53,7 +53,12 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(
-    snapshot: Snapshot, instance: Instance | None, target: Target, prices: dict[str, float] | None = None
+    snapshot: Snapshot,
+    instance: Instance | None,
+    target: Target,
+    prices: dict[str, float] | None = None,
+    *,
+    mix: Mix | None = None,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -62,16 +67,23 @@ def judge(
         instance: one of its instances.
         target: what is wanted; an empty one judges present use.
         prices: bytes per connection by transport, measured from an earlier snapshot.
+        mix: shares of the transports, where the target doesn't say them.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
-        snapshot.machine, snapshot.namespaces[netns], instance, target, mix_of(target, instance), prices or {}
+        snapshot.machine,
+        snapshot.namespaces[netns],
+        instance,
+        target,
+        mix or mix_of(target, instance),
+        prices or {},
     )
     ladder = build(situation)
+    judgement = rules.judge(situation, ladder)
     return Verdict(
-        situation, ladder, findings(situation, ladder),
+        situation, ladder, judgement.findings,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
-        _unseen(snapshot, instance, ladder),
+        (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
     )  # fmt: skip
 
 

@@ -76,8 +76,6 @@ SINCE: dict[str, tuple[Numbers, ...]] = {
     "tls_threads_mode": ((5, 7, 5),),
 }
 
-# bytes each allocation of shared memory costs beyond its own size (5.6.3, x86-64)
-ALLOCATOR_OVERHEAD = {"qm": 104, "fm": 72, "tlsf": 56}
 
 _MEASURED = ((5, 6, 3), (5, 7, 7), (6, 0, 7), (6, 1, 4))
 _CONNECTION_BYTES: tuple[tuple[Numbers, int, Numbers], ...] = (
@@ -122,27 +120,3 @@ def connection_bytes(version: Version) -> Known:
         if version.numbers >= first:
             return Known(size, version.numbers in _MEASURED, ".".join(map(str, basis)))
     raise AssertionError  # the last row is for every version
-
-
-def allocator_overhead(version: Version, manager: str) -> Known | None:
-    """Bytes an allocation costs beyond its size; None for a manager that isn't qm, fm or tlsf."""
-    overhead = ALLOCATOR_OVERHEAD.get(manager)
-    return None if overhead is None else Known(overhead, version.numbers == (5, 6, 3), "5.6.3")
-
-
-def id_hash_buckets(version: Version) -> Known:
-    """Buckets of the table of connections by id (TCP_ID_HASH_SIZE), also used by the websocket module."""
-    value = 2048 if version.at_least(6, 1) else 1024
-    return Known(value, version.numbers in _MEASURED, "6.1.4" if version.at_least(6, 1) else "5.6.3")
-
-
-def fixed_backlog(version: Version) -> Known | None:
-    """Backlog given to listen(2) where it is compiled in (1024); None where `tcp_listen_backlog` sets it (6.1+)."""
-    if version.at_least(6, 1):
-        return None
-    return Known(1024, version.numbers in _MEASURED, "5.6.3")
-
-
-def iplimit_zero_rejects_all(version: Version) -> bool:
-    """Whether `tcp_accept_iplimit=0` closes every new connection (5.7.3 to 5.7.x) instead of lifting the limit."""
-    return has_parameter(version, "tcp_accept_iplimit") and version.numbers[:2] == (5, 7)

@@ -3,6 +3,7 @@
     absent.py    Absent, Unlimited: values that are no numbers
     origin.py    where a number comes from; a number with its name and origin
     machine.py   facts of the machine and of its network namespaces
+    settings.py  what files set at boot
     instance.py  facts of one running Kamailio
     snapshot.py  all of it at one moment, with a schema version
     target.py    what the operator wants to hold

@@ -6,7 +6,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kamtcp.model.absent import Absent, Limit
+from kamtcp.model.absent import Absent, Limit, Why
 from kamtcp.model.machine import Counters, ListenQueue
 from kamtcp.model.origin import Origin
 
@@ -111,7 +111,7 @@ class Instance(Struct, frozen=True):
     """One Kamailio: its processes, limits, memory, parameters and listeners.
 
     Args:
-        name: what to call it: "kamailio", or with its pid file or config where several run.
+        name: what to call it: the file name of its configuration without ".cfg", with its pid where two share one.
         attendant: pid of the main process, as the reader sees it.
         netns: id of its network namespace, a key of Snapshot.namespaces.
         rpc: the endpoint that answered, as text; Absent with all refusals when none did.
@@ -126,6 +126,7 @@ class Instance(Struct, frozen=True):
         tls_ports: those of them that speak TLS.
         handoff_sndbufs: send buffer of each socketpair from tcp main to a worker, in bytes.
         openssl: major version of the mapped libssl, 0 when none is mapped.
+        memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
     """
 
@@ -163,6 +164,7 @@ class Instance(Struct, frozen=True):
     log: tuple[LogLine, ...] | Absent
     log_source: str
     unsure: tuple[str, ...]
+    memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""
@@ -171,8 +173,6 @@ class Instance(Struct, frozen=True):
     @property
     def tcp_main(self) -> Process | Absent:
         """The process that owns every connection."""
-        from kamtcp.model.absent import Why
-
         found = self.of_role(Role.TCP_MAIN)
         return (
             found[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kamtcp.model.absent import Absent, Limit, Why
+from kamtcp.model.settings import BootFiles, SettingFiles
 
 
 class Counters(Struct, frozen=True, tag="counters"):
@@ -32,12 +33,12 @@ class Machine(Struct, frozen=True):
         uid, gid, capabilities: of the reader; CapEff as a bit mask.
         memory_total_bytes, memory_available_bytes: /proc/meminfo MemTotal, MemAvailable.
         sysctls: values that exist once per machine, by name, as text.
-        sysctl_files: names set in files that are read at boot, by file, for the few names that are judged.
         files_allocated, files_max: /proc/sys/fs/file-nr, first and third number.
         connection_slab_bytes: kernel memory of one accepted idle connection, epoll included, from the slab
             geometry of this kernel.
         handoff_messages, handoff_sndbuf: how many descriptors one socketpair takes (probe), and its SO_SNDBUF.
         softnet_dropped, softnet_time_squeeze: sums over CPUs since boot.
+        settings: what files set at boot. boot_files: other files that are taken for settings.
     """
 
     node: str
@@ -55,7 +56,6 @@ class Machine(Struct, frozen=True):
     memory_total_bytes: int | Absent
     memory_available_bytes: int | Absent
     sysctls: dict[str, str | Absent]
-    sysctl_files: dict[str, tuple[str, ...]]
     files_allocated: int | Absent
     files_max: Limit
     connection_slab_bytes: int | Absent
@@ -63,6 +63,8 @@ class Machine(Struct, frozen=True):
     handoff_sndbuf: int | Absent
     softnet_dropped: int | Absent
     softnet_time_squeeze: int | Absent
+    settings: SettingFiles = SettingFiles()
+    boot_files: BootFiles = BootFiles()
 
 
 class ListenQueue(Struct, frozen=True):

@@ -6,6 +6,7 @@
     sockets.py, census.py, halves.py (inet_diag.py), unix_diag.py                            sockets, by sock_diag
     processes.py, limits.py, descriptors.py, namespaces.py, cgroup.py                        of a process
     units.py (unitfiles.py)    the systemd unit with its drop-ins
+    sysctlfiles.py, pamlimits.py, modprobe.py (confdirs.py)    what files set at boot, and which line wins
     logs.py                    where a process writes its log
     kernel_text.py             numbers as the kernel prints them
 

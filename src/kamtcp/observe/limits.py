@@ -21,6 +21,7 @@ from kamtcp.observe.kernel_text import natural, rows, text
 _SOURCE = "/proc/PID/limits"
 _NAME_COLUMNS = 26  # "%-25s " and then the soft limit
 OPEN_FILES = "Max open files"
+LOCKED_MEMORY = "Max locked memory"
 
 
 class Bound(Struct, frozen=True):

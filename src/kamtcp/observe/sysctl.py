@@ -187,21 +187,6 @@ def as_ints(name: str, value: str) -> tuple[int, ...]:
     return tuple(integer(name, _ascii(part)) for part in parts)
 
 
-def as_ports(name: str, value: str) -> tuple[tuple[int, int], ...]:
-    """A list of ports and ranges such as "8080,9148-9150", each as (first, last). Empty text is no port.
-
-    Raises:
-        ParseError: a part is neither.
-    """
-    ranges: list[tuple[int, int]] = []
-    for part in value.strip().split(","):
-        if part:
-            first, _, last = part.partition("-")
-            low = integer(name, _ascii(first))
-            ranges.append((low, integer(name, _ascii(last)) if last else low))
-    return tuple(ranges)
-
-
 def number(sysctls: Sysctls, name: str) -> int | Absent:
     """`as_int` of a collected value; absent where it is absent, or malformed."""
     value = sysctls.get(name, Absent(name, Why.NOT_ASKED))

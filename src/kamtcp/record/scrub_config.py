@@ -20,7 +20,6 @@ _DEFINE = re.compile(
     r"^([ \t]*(?:#!|!!)[ \t]*(?:try|re)?def(?:ine|exps?|exp)?[ \t]+)([A-Za-z_]\w*)([ \t]+)((?:[^\n\\]|\\\n|\\.)*)",
     re.MULTILINE,
 )
-_DEFENV = re.compile(r"^[ \t]*(?:#!|!!)[ \t]*(?:try)?defenvs?\b", re.MULTILINE)
 _SUBST = re.compile(r"^([ \t]*(?:#!|!!)[ \t]*subst(?:defs?)?[ \t]+[\"']?)([^\w\s\"'])([^\n]*)", re.MULTILINE)
 _NAMES = re.compile(
     r"^[ \t]*(?:#!|!!)[ \t]*(?:(?:try|re)?def\w*[ \t]+|substdefs?[ \t]+[\"']?[^\w\s\"'])([A-Za-z_]\w*)",

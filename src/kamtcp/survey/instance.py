@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kamtcp.host.door import Host
+from kamtcp.host.door import MIB, Host
 from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
-from kamtcp.model.absent import Absent, Why
+from kamtcp.model.absent import Absent, Limit, Why
 from kamtcp.model.instance import Instance, Parameter
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
+from kamtcp.observe import limits
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
@@ -112,13 +115,29 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log=log,
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
+        memlock_soft=_memlock(host, pid, own_parameters),
     )  # fmt: skip
 
 
+def _memlock(host: Host, pid: int, parameters: dict[str, Parameter]) -> Limit:
+    """RLIMIT_MEMLOCK of the attendant, which locks the memory for all; asked only where it is to be locked."""
+    wanted = parameters.get("mlock_pages")
+    source = f"{limits.LOCKED_MEMORY} of pid {pid}"
+    if wanted is None or not wanted.value:
+        return Absent(source, Why.NOT_ASKED, "mlock_pages is off")
+    found = attempt(source, lambda: limits.collect(host, pid))
+    if isinstance(found, Absent):
+        return found
+    bound = found.get(limits.LOCKED_MEMORY)
+    return bound if isinstance(bound, Absent) else bound.soft
+
+
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
-    """Names that tell several instances apart: the configuration's file name, else the pid."""
-    if len(instances) < 2:
-        return instances
+    """Names that tell several instances apart: the configuration's file name, else the pid.
+
+    One alone is named in the same way: targets are kept by name, and must not get lost or mixed up when a
+    second one starts.
+    """
     stems = [posixpath.basename(each.config_path).removesuffix(".cfg") or "kamailio" for each in instances]
     return tuple(
         replace(each, name=stem if stems.count(stem) == 1 else f"{stem}-{each.attendant}")
@@ -151,7 +170,13 @@ def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Co
     dependent: list[str] = []
 
     def open_file(name: str) -> bytes:
+        if posixpath.normpath(name).startswith(
+            ("/proc/", "/sys/")
+        ):  # reading there may take from others: kmsg
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
         data = inside.read(name)
+        if len(data) >= 4 * MIB:  # cut by the limit of one read: half a configuration is none
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
         if depends_on_version(data):
             dependent.append(name)
         return data

@@ -6,15 +6,12 @@ from kamtcp.errors import ParseError
 from kamtcp.host.door import Host, Reader
 from kamtcp.model.absent import UNLIMITED, Absent, Limit
 from kamtcp.model.machine import Machine
-from kamtcp.observe import files, memory, slabs, softnet, sysctl
+from kamtcp.model.settings import BootFiles
+from kamtcp.observe import files, memory, modprobe, pamlimits, slabs, softnet, sysctl, sysctlfiles
 from kamtcp.observe.attempt import attempt
 
 #: file-max of systemd and of 64-bit kernels that mean "no limit"
 NO_FILE_LIMIT = 2**62
-#: files that are read at boot, in the order of sysctl.d(5); looked at for names that must not be there
-SYSCTL_FILES = ("/etc/sysctl.conf",)
-SYSCTL_DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/lib/sysctl.d")
-JUDGED_NAMES = ("tcp_tw_recycle",)
 
 
 def collect(host: Host, reader: Reader) -> Machine:
@@ -41,7 +38,6 @@ def collect(host: Host, reader: Reader) -> Machine:
         memory_total_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.total,
         memory_available_bytes=meminfo if isinstance(meminfo, Absent) else meminfo.available,
         sysctls=sysctl.where_it_stands({name: _sysctl(host, name) for name in sysctl.GLOBAL_NAMES}),
-        sysctl_files=_sysctl_files(host),
         files_allocated=file_nr if isinstance(file_nr, Absent) else file_nr.allocated,
         files_max=_file_max(file_nr),
         connection_slab_bytes=_slab_bytes(host, reader.page_size),
@@ -49,7 +45,15 @@ def collect(host: Host, reader: Reader) -> Machine:
         handoff_sndbuf=probe if isinstance(probe, Absent) else probe[1],
         softnet_dropped=cpus if isinstance(cpus, Absent) else sum(cpu.dropped for cpu in cpus),
         softnet_time_squeeze=cpus if isinstance(cpus, Absent) else sum(cpu.time_squeeze for cpu in cpus),
+        settings=sysctlfiles.collect(host),
+        boot_files=_boot_files(host),
     )
+
+
+def _boot_files(host: Host) -> BootFiles:
+    limits, unread = pamlimits.collect(host)
+    modules, unknown = modprobe.collect(host)
+    return BootFiles(limits, modules, (*unread, *unknown))
 
 
 def _sysctl(host: Host, name: str) -> str | Absent:
@@ -78,23 +82,3 @@ def _slab_bytes(host: Host, page_size: int) -> int | Absent:
     if len(unseen) == len(found):
         return unseen[0]
     return round(sum(slabs.price(found, page_size).parts.values()))
-
-
-def _sysctl_files(host: Host) -> dict[str, tuple[str, ...]]:
-    """Judged names that stand in files read at boot."""
-    paths = list(SYSCTL_FILES)
-    for directory in SYSCTL_DIRECTORIES:
-        names = attempt(directory, lambda directory=directory: host.listdir(directory))  # type: ignore[misc]
-        if not isinstance(names, Absent):
-            paths.extend(f"{directory}/{name}" for name in names if name.endswith(".conf"))
-    found: dict[str, tuple[str, ...]] = {}
-    for path in paths:
-        data = attempt(path, lambda path=path: host.read(path, 1 << 20))  # type: ignore[misc]
-        if isinstance(data, Absent):
-            continue
-        lines = [line.strip() for line in data.splitlines()]
-        live = [line for line in lines if line and not line.startswith((b"#", b";"))]
-        names_here = tuple(name for name in JUDGED_NAMES if any(name.encode() in line for line in live))
-        if names_here:
-            found[path] = names_here
-    return found

@@ -39,14 +39,24 @@ _DEFAULTS: dict[str, int] = {
     "tcp_connection_lifetime": 120,
     "tcp_keepalive": 1,
     "enable_tls": 0,
+    "msg_recv_max_size": 32767,
 }
+#: configured once on each listener: what RPC shows later may never have reached them
+_OF_LISTENERS = {"tcp_keepalive": 1, "tcp_keepidle": 0, "tcp_keepintvl": 0, "tcp_keepcnt": 0}
 #: read from the file as they are, absent where it doesn't set them
-_FILE_ONLY = ("open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique")
+FILE_ONLY = (
+    "open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique", "children",
+    "tcp_accept_hep3", "tcp_accept_protocols", "tcp_connection_match", "msg_recv_max_size", "tcp_clone_rcvbuf",
+    "tcp_script_mode", "tcp_source_ipv4", "tcp_close_rst", "disable_tcp", "shm_force_alloc", "mem_join", "mem_add_size",
+    "real_time", "async_workers",
+)  # fmt: skip
 _MODPARAMS = (
     ("websocket", "keepalive_mechanism", 1),
     ("websocket", "keepalive_timeout", 180),
     ("websocket", "keepalive_interval", 1),
+    ("websocket", "keepalive_processes", 1),
     ("websocket", "timer_interval", 1),
+    ("websocket", "rm_delay_interval", 5),
     ("tls", "connection_timeout", 600),
 )
 
@@ -61,16 +71,24 @@ def collect(
         value = _from_file(name, default, config, known)
         if value is not None:
             found[name] = value
-    for name in _FILE_ONLY:
+    for name in FILE_ONLY:
         if not isinstance(config, Absent) and name in config.params:
             found[name] = _setting(config, name)
         elif name == "tls_threads_mode" and known is not None and versions.has_parameter(known, name):
             found[name] = Parameter(2 if known.at_least(6, 0) else 0, Origin.DEFAULT, "compiled default")
     if not isinstance(config, Absent) and "tcp_max_connections" in config.params:
         found["tcp_max_connections_file"] = _setting(config, "tcp_max_connections")
+    for name, default in _OF_LISTENERS.items():
+        value = _from_file(name, default, config, known)
+        if value is not None:
+            found[f"{name}_file"] = value
     _add_modparams(found, config)
     _add_rpc(found, rpc)
     _add_memory(found, line, config)
+    if not isinstance(config, Absent) and "user" in config.params:
+        found["user"] = _setting(config, "user")
+    if not isinstance(line, Absent) and line.user:
+        found["user"] = Parameter(line.user, Origin.READ, "command line -u")
     if not isinstance(line, Absent) and line.poll_method:
         found["tcp_poll_method"] = Parameter(line.poll_method, Origin.READ, "command line -W")
     if known is not None:

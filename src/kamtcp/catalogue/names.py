@@ -1,0 +1,72 @@
+"""The spellings an operator may use -> the entries meant.
+
+Tried in order, the first that finds something counts: the id or an alias as written; without regard to case; with
+"/" for "." and "-" for "_"; the last part of an id ("somaxconn", "ListenOverflows").
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+
+from kamtcp.catalogue.entry import Entry, Kind
+from kamtcp.catalogue.load import entries
+
+_PREFIXES = ("/proc/sys/", "proc/sys/", "sysctl:", "kamailio:", "systemd:", "boot:", "prlimit:", "nftables:")
+
+
+def find(name: str) -> tuple[Entry, ...]:
+    """Entries that a name stands for: none, one, or a few where the name is short for several."""
+    exact, folded, last = _index()
+    bare = _bare(name)
+    for wanted in (name, bare):
+        if wanted in exact:
+            return exact[wanted]
+    key = fold(bare)
+    return folded.get(key) or last.get(key, ())
+
+
+def fold(name: str) -> str:
+    """A name with the differences taken out that mean nothing."""
+    return name.strip().lower().replace("/", ".").replace("-", "_").removesuffix("=")
+
+
+def spellings() -> tuple[str, ...]:
+    """Every spelling that finds something, for suggestions."""
+    exact, _, last = _index()
+    return tuple(dict.fromkeys((*exact, *last)))
+
+
+def _bare(name: str) -> str:
+    """Without what tells where a setting lives, without a value, and without a remark in brackets behind it."""
+    text = name.strip()
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    for separator in (" (", "="):
+        text = text.partition(separator)[0] or text
+    return text.strip().replace(" ", ".") if name.startswith("kamailio:") else text.strip()
+
+
+@functools.cache
+def _index() -> tuple[Mapping[str, tuple[Entry, ...]], ...]:
+    exact: dict[str, list[Entry]] = {}
+    folded: dict[str, list[Entry]] = {}
+    last: dict[str, list[Entry]] = {}
+    for entry in entries().values():
+        for name in (entry.id, *entry.aliases):
+            _add(exact, (name,), entry)
+            _add(folded, (fold(name),), entry)
+        if entry.kind is Kind.COUNTER:
+            _add(
+                folded, (fold(entry.id.replace(".", "", 1)),), entry
+            )  # as nstat prints it: TcpExtListenOverflows
+        for separator in (".", ":"):
+            if separator in entry.id:
+                _add(last, (fold(entry.id.rpartition(separator)[2]),), entry)
+    return tuple({key: tuple(found) for key, found in each.items()} for each in (exact, folded, last))
+
+
+def _add(index: dict[str, list[Entry]], keys: Iterable[str], entry: Entry) -> None:
+    for key in keys:
+        if entry not in index.setdefault(key, []):
+            index[key].append(entry)

@@ -1,0 +1,107 @@
+"""kamtcp explain: what a setting, counter, ceiling or finding is, its value here, and what kamtcp would set."""
+
+from __future__ import annotations
+
+import argparse
+
+from kamtcp.cli import out, source, target
+from kamtcp.cli.exits import Exit
+from kamtcp.cli.explain_find import Subject, Unknown, find, name_of, subjects
+from kamtcp.errors import UsageError
+
+_EPILOG = """NAME is a sysctl, counter, Kamailio parameter, systemd directive, ceiling or finding, in any of its
+spellings: somaxconn, net/core/somaxconn, TcpExtListenOverflows, TCP_BUF_SIZE, LimitNOFILE, tcp-main-descriptors,
+FDS001. What is gone from Linux or Kamailio is explained too: exit 0. An unknown name is exit 2, with names like it."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of explain."""
+    parser.epilog = _EPILOG
+    parser.add_argument("names", nargs="*", metavar="NAME", help="what to explain")
+    parser.add_argument("--list", action="store_true", help="list everything that can be explained")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    target.add_options(parser, saving=False)
+    parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
+    source.add_options(parser)
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Look up, look around, write."""
+    if options.list:
+        if options.names:
+            raise UsageError("--list takes no NAME")
+        out.say(_list_json() if options.json else _list())
+        return Exit.OK
+    if not options.names:
+        raise UsageError("expected a NAME, such as somaxconn or FDS001 (--list shows all)")
+    chosen = [subject for name in options.names for subject in _known(name)]
+    return _explain(chosen, options)
+
+
+def _known(name: str) -> tuple[Subject, ...]:
+    found = find(name)
+    if isinstance(found, Unknown):
+        hint = (
+            f"did you mean: {', '.join(found.close)}?" if found.close else "kamtcp explain --list shows all"
+        )
+        raise UsageError(f"no setting, counter, ceiling or finding {name!r}; {hint}")
+    return found
+
+
+def _explain(chosen: list[Subject], options: argparse.Namespace) -> Exit:
+    from kamtcp.cli.explain_facts import facts
+    from kamtcp.cli.judge import verdicts
+    from kamtcp.survey.take import take
+
+    host = source.hosts(options)[-1]
+    only = options.instance if options.instance and options.instance.isdecimal() else ""
+    snapshot = take(host, only=only)
+    judged = tuple(verdict for verdict, _ in verdicts(snapshot, host, options))
+    found = [facts(subject, host, snapshot, judged) for subject in chosen]
+    if options.json:
+        from kamtcp.cli.explain_document import document
+
+        out.say(document(options.names, found).decode() + "\n")
+        return Exit.OK
+    from kamtcp.cli.explain_text import text
+    from kamtcp.cli.wrap import screen
+
+    where_to = screen()
+    out.say(("\n" + "=" * where_to.width + "\n\n").join(text(each, where_to) for each in found))
+    return Exit.OK
+
+
+def _list() -> str:
+    """A line for each: name, and as much of its title as fits."""
+    from kamtcp.cli.wrap import screen
+
+    width = screen().width
+    lines: list[str] = []
+    group = ""
+    for subject in subjects():
+        here, name, title = _row(subject)
+        if here != group:
+            lines += [*([""] if lines else []), here]
+            group = here
+        line = f"  {name:<36}  {title}"
+        lines.append(line if len(line) <= width else line[: width - 3].rstrip() + "...")
+    return "\n".join(lines) + "\n"
+
+
+def _row(subject: Subject) -> tuple[str, str, str]:
+    from kamtcp.catalogue.entry import Entry
+    from kamtcp.diagnose.codes import Code
+
+    if isinstance(subject, Entry):
+        return subject.subject, subject.id, ("gone: " if subject.is_gone else "") + subject.title
+    if isinstance(subject, Code):
+        return "findings", f"{subject.code} {subject.name}", subject.meaning
+    return "ceilings", subject.name, subject.title
+
+
+def _list_json() -> str:
+    import msgspec
+
+    rows = [{"group": group, "name": name_of(each), "title": title}
+            for each in subjects() for group, _, title in (_row(each),)]  # fmt: skip
+    return msgspec.json.encode(rows).decode() + "\n"
