@@ -51,19 +51,10 @@ class Live:
             os.close(descriptor)
 
     def search(self, path: str, pattern: bytes) -> bytes:
-        import mmap
         import re
 
-        descriptor = _open(path)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size == 0:
-                return b""
-            with mmap.mmap(descriptor, min(size, _SEARCHED), access=mmap.ACCESS_READ) as image:
-                match = re.search(pattern, image)
-                return match.group() if match else b""
-        finally:
-            os.close(descriptor)
+        match = re.search(pattern, self.read(path, _SEARCHED))
+        return match.group() if match else b""
 
     def listdir(self, path: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(path)))
