@@ -74,7 +74,11 @@ def start() -> None:
     import os
 
     gc.set_threshold(200_000)
-    os._exit(main())  # what was said is flushed: cli/out.py sees to it
+    try:
+        code = main()
+    except KeyboardInterrupt:  # while the command was still being loaded
+        code = EXIT_USAGE
+    os._exit(code)  # what was said is flushed: cli/out.py sees to it
 
 
 if __name__ == "__main__":

@@ -42,19 +42,3 @@ def test_the_census_benchmark_counts_what_c_and_ss_count():
     assert rows["kamtcp states census"]["counted"] == 2001
     assert rows["kamtcp outbound"]["counted"] == 1000
     assert rows["kamtcp listeners"]["counted"] == 1
-
-
-def test_a_start_is_compared_with_a_bare_one(monkeypatch):
-    """The startup benchmark gives each command its ratio to the first; a failure is no measurement."""
-    monkeypatch.syspath_prepend(str(HERE))
-    import startup
-
-    bare = [sys.executable, "-c", "pass"]
-    rows = startup.measure(
-        {"bare": bare, "json": [sys.executable, "-c", "import json; print(json.dumps(1))"]}, 3
-    )
-    assert rows["bare"]["ratio"] == 1
-    assert rows["json"]["wall_ms"] > 0
-    for wrong in ("raise SystemExit(7)", "raise SystemExit('no such program')"):
-        with pytest.raises(SystemExit):
-            startup.run([sys.executable, "-c", wrong], dict(os.environ))

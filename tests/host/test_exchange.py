@@ -468,3 +468,46 @@ def test_a_request_for_another_transport_is_an_rpc_error(tmp_path):
     with pytest.raises(RpcError) as caught:
         exchange(Endpoint(Transport.JSON_FIFO, str(tmp_path / "rpc.fifo"), str(tmp_path)), b"\xa1\x03", 1.0)
     assert isinstance(caught.value.__cause__, ParseError)
+
+
+def test_a_reply_fifo_that_was_replaced_is_not_given_away(tmp_path, monkeypatch):
+    """In a directory of another user anything may take its place before it is opened; root must not chown that."""
+    os.mkfifo(tmp_path / "rpc.fifo")
+    os.chown(tmp_path / "rpc.fifo", 65534, 65534)
+    reader = os.open(tmp_path / "rpc.fifo", os.O_RDONLY | os.O_NONBLOCK)
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"kept")
+    os.mkfifo(tmp_path / "old", 0o600)  # root's own, of before
+    make = os.mkfifo
+    for thing in ("precious", "old"):
+        taken: list[int] = []
+
+        def swapped(path, mode, *, dir_fd=None, thing=thing, taken=taken):
+            make(path, mode, dir_fd=dir_fd)
+            os.rename(tmp_path / path, tmp_path / f"x{path}")
+            os.link(tmp_path / thing, tmp_path / path)
+            taken.append(os.open(tmp_path / path, os.O_PATH))
+
+        monkeypatch.setattr(os, "mkfifo", swapped)
+        with pytest.raises(RpcError):
+            exchange(Endpoint(Transport.JSON_FIFO, str(tmp_path / "rpc.fifo"), str(tmp_path)), JSON, 0.3)
+        assert os.fstat(taken[0]).st_uid == os.geteuid()
+        os.close(taken[0])
+    os.close(reader)
+
+
+def test_nothing_is_chmodded_by_name(tmp_path, monkeypatch, datagrams):
+    """The answering socket's file gets its mode as it is made: a link in its place would lead chmod elsewhere."""
+    from kamtcp.host import local
+
+    monkeypatch.setattr(
+        local, "_bound_here", lambda _: False
+    )  # as where the server is in another network namespace
+    monkeypatch.setattr(os, "chmod", None)
+    modes = []
+    unlink = os.unlink
+    monkeypatch.setattr(
+        os, "unlink", lambda path: (modes.append(os.stat(path).st_mode & 0o777), unlink(path))
+    )
+    assert exchange(datagrams(JSON), JSON, 2.0) == JSON
+    assert modes == [0o666]

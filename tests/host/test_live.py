@@ -45,11 +45,14 @@ class TestHere:
         """Nor does one that has a writer who says nothing."""
         os.mkfifo(tmp_path / "fifo")
         began = time.monotonic()
-        assert Live().read(str(tmp_path / "fifo")) == b""
+        with pytest.raises(OSError, match="Invalid argument"):
+            Live().read(str(tmp_path / "fifo"))
         writer = os.open(tmp_path / "fifo", os.O_RDWR)
         try:
-            with pytest.raises(BlockingIOError):
+            os.write(writer, b"for somebody else")
+            with pytest.raises(OSError, match="Invalid argument"):
                 Live().read(str(tmp_path / "fifo"))
+            assert os.read(writer, 64) == b"for somebody else"
         finally:
             os.close(writer)
         assert time.monotonic() - began < 1
@@ -365,3 +368,24 @@ def test_a_process_that_ends_while_it_is_read_is_gone_and_the_rest_is_there(alon
     assert found.processes[0].nofile_soft.why in (Why.GONE, Why.MISSING)
     assert snapshot.machine.cpus > 0
     assert any(str(server.pid) in each.source for each in snapshot.unseen)
+
+
+class TestHostilePaths:
+    """Paths come from configurations that other users wrote."""
+
+    def test_a_device_is_not_opened(self, tmp_path):
+        """To open /dev/watchdog is to start it. The device here is one whose opening blocks or fails by itself."""
+        with pytest.raises(OSError, match="Invalid argument"):
+            Live().read("/dev/zero", 64)
+        (tmp_path / "link").symlink_to("/dev/zero")
+        with pytest.raises(OSError, match="Invalid argument"):
+            Live().search(str(tmp_path / "link"), b"x")
+
+    def test_a_sparse_file_is_searched_at_its_beginning_only(self, tmp_path):
+        path = tmp_path / "exe"
+        path.write_bytes(b"kamailio 5.6.3 (")
+        os.truncate(path, 1 << 40)
+        began = time.monotonic()
+        assert Live().search(str(path), rb"kamailio 5") == b"kamailio 5"
+        assert Live().search(str(path), rb"not there") == b""
+        assert time.monotonic() - began < 5

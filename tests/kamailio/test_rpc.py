@@ -118,3 +118,14 @@ def test_forbidden_commands_never_reach_the_host(json_reply):
         with pytest.raises(ValueError, match="never asked"):
             ask()
     assert host.asked == [DGRAM]
+
+
+def test_many_silent_endpoints_do_not_make_a_check_endless():
+    """A configuration may name thousands; three of them may let the question wait."""
+    many = [Endpoint(Transport.BINRPC_UNIX, f"/run/{number}") for number in range(200)]
+    host = Replies(*((each, VERSION, TimeoutError("no whole answer in 2 s")) for each in many))
+    rpc = Rpc(host, many)
+    assert isinstance(rpc.endpoint, Absent)
+    assert rpc.endpoint.why is Why.TIMEOUT
+    assert len(host.asked) == 3
+    assert "not asked: 3 others kept silent" in str(rpc.passed_over[-1])

@@ -225,3 +225,75 @@ def test_failures_are_raised_again_as_they_were():
     with pytest.raises(NotRecorded):
         result(Withheld("secret"))
     assert result(b"x") == b"x"
+
+
+def index(keys: bytes, samples: bytes = b"\x90", lengths: bytes = b"", answers: bytes = b"") -> bytes:
+    """A recording whose parts are given as msgpack, with right lengths and checksum."""
+    parts = (msgspec.msgpack.encode(HEADER), keys, msgspec.msgpack.encode(lengths), samples)
+    packed = b"\x94" + b"".join(parts)
+    body = zlib.compress(struct.pack("<Q", len(packed)) + packed + answers)
+    whole = b"kamtcp-recording 1 kamtcp=0.1 created=1 scrubbed=yes samples=1 body=%d\n" % len(body) + body
+    return whole + b"\nkamtcp-end %016x %s\n" % (len(whole), hashlib.sha256(whole).hexdigest().encode())
+
+
+MANY = 30_000_000
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        lambda: index(b"\xdd" + struct.pack(">I", MANY) + b"\x90" * MANY),
+        lambda: index(b"\x91\xdd" + struct.pack(">I", MANY) + b"\x90" * MANY),
+        lambda: index(b"\x90", b"\xdd" + struct.pack(">I", MANY) + b"\xc4\0" * MANY),
+        lambda: index(b"\x80"),
+        lambda: index(b"\xc0"),
+    ],
+    ids=["keys", "one key", "samples", "map", "nil"],
+)
+def test_a_small_file_can_not_fill_the_memory(hostile):
+    """60 KB unpacked to 4 GB of empty lists."""
+    import resource
+    import time
+
+    data, began = hostile(), time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RecordingError, match="damaged"):
+        unpack(data)
+    assert time.monotonic() - began < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
+def test_a_directory_of_empty_names_is_refused():
+    many = 40 << 20
+    names = b"\xdd" + struct.pack(">I", many) + b"\xa0" * many
+    stored = b"\x92\0" + names
+    keys = msgspec.msgpack.encode([["", "listdir", "/"]])
+    samples = msgspec.msgpack.encode([struct.pack("<II", 0, 0)])
+    with pytest.raises(RecordingError, match="damaged: a directory"):
+        unpack(index(keys, samples, struct.pack("<Q", len(stored)), stored))
+
+
+def test_a_question_that_is_too_long_is_left_out():
+    """A path of a hostile configuration must not make the whole recording unreadable."""
+    long = ("", "read", "/" + "a" * archive.KEY_BYTES)
+    stored = io.BytesIO()
+    write(stored, Recording(HEADER, [{long: b"x", ("", "reader"): READER}]))
+    assert list(unpack(stored.getvalue()).samples[0]) == [("", "reader")]
+
+
+@pytest.mark.parametrize("place", ["fifo", "folder", "link", "/dev/zero"])
+def test_only_a_regular_file_is_read_or_replaced(tmp_path, place):
+    """`-o /dev/null --force` by root put a file in the device's place; a FIFO kept --from waiting for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    path = os.path.join(tmp_path, place)
+    before = os.lstat(path)
+    with pytest.raises(RecordingError, match=r"not a regular file|a directory"):
+        load(path)
+    with pytest.raises(RecordingError, match="not a regular file; not overwritten"):
+        archive.writable(path)
+    if place != "/dev/zero":
+        with pytest.raises(RecordingError, match="not a regular file; not overwritten"):
+            write(path, SMALL, overwrite=True)
+    assert os.path.samestat(before, os.lstat(path))

@@ -31,14 +31,16 @@ def keep(host: Host, snapshot: Snapshot) -> None:
     fresh = {name: count for name, count in seen.items() if count > known.get(name, 0)}
     if not fresh:
         return
-    text = msgspec.json.encode({**known, **fresh})
     try:
+        text = msgspec.json.encode({**known, **fresh})
         os.makedirs(os.path.dirname(FILE), mode=0o755, exist_ok=True)
-        beside = f"{FILE}.{os.getpid()}"
-        with open(beside, "wb") as file:
+        beside = f"{FILE}.{os.getpid()}.{os.urandom(4).hex()}"
+        # Never through a link that lies in wait: KAMTCP_STATE may name a directory that others write to.
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open(descriptor, "wb") as file:
             file.write(text)
         os.replace(beside, FILE)
-    except OSError:
+    except (OSError, UnicodeEncodeError):  # a name that is not UTF-8
         return
 
 

@@ -5,7 +5,51 @@ from __future__ import annotations
 import os
 import sys
 
+from kamtcp.cli.wrap import STYLES, screen
 from kamtcp.errors import UsageError
+
+_OWN = tuple(f"\033[{code}m" for code in ("0", *STYLES.values()))
+
+
+def harmless(text: str, *, styles: bool) -> str:
+    """Text as a terminal may be given it: what is not printable is escaped, but for line ends and (`styles`) our styles.
+
+    Names of processes and files, log lines and RPC replies are written by others; a control character among them
+    could repaint the screen, or hide what stands there. The escape is JSON's, so that a document stays one.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    lines = text.split("\n")
+    return "\n".join(
+        line if line.isprintable() else _escaped(line) if styles else _printable(line) for line in lines
+    )
+
+
+def _escaped(line: str) -> str:
+    first, *rest = line.split("\033[")
+    parts = [_printable(first)]
+    for part in rest:  # each began with ESC [
+        code = next((own for own in _OWN if part.startswith(own[2:])), "")
+        parts += [code, _printable(part[len(code) - 2 :])] if code else [_printable("\033[" + part)]
+    return "".join(parts)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(each: str) -> str:
+    """As JSON writes it: UTF-16, a pair of escapes beyond the first plane."""
+    units = each.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _unencodable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_escape, error.object[error.start : error.end])), error.end
 
 
 def say(text: str) -> None:
@@ -18,9 +62,12 @@ def say(text: str) -> None:
         raise UsageError("standard output is closed; nothing can be shown")
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
+        import codecs
+
+        codecs.register_error("kamtcp", _unencodable)
+        reconfigure(errors="kamtcp")
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(harmless(text, styles=screen().colour))
         sys.stdout.flush()
     except BrokenPipeError:
         _give_up()  # the reader went away (head, less): nothing is wrong, and nothing more can be said
@@ -31,7 +78,7 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """One line on stderr, if anybody can read it."""
-    line = " ".join(text.split())
+    line = _printable(" ".join(text.split()))
     try:
         if sys.stderr is not None:
             sys.stderr.write(line + "\n")

@@ -11,7 +11,7 @@ from kamtcp import __version__
 from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
 from kamtcp.errors import UsageError
-from kamtcp.record.archive import Answer, Header, Key, Recording, write
+from kamtcp.record.archive import Answer, Header, Key, Recording, writable, write
 from kamtcp.record.recorder import Recorder
 from kamtcp.record.scrub import Scrubber
 
@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> Exit:
 
     if os.path.lexists(options.output) and not options.force:
         raise UsageError(f"{options.output}: exists; name another file, or add --force")
+    writable(options.output)
+    _end_as_interrupted()
     scrubber = Scrubber(os.urandom(32), keep_addresses=options.keep_addresses)
     started, samples = time.time(), []
     try:
@@ -82,6 +84,18 @@ def run(options: argparse.Namespace) -> Exit:
     size = os.stat(options.output).st_size
     out.say(f"{options.output}: {len(samples)} sample(s), {size:,} bytes, mode 0600\n")
     return Exit.OK
+
+
+def _end_as_interrupted() -> None:
+    """A session that is lost, or a service that is stopped, keeps the samples taken so far, as Ctrl-C does."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return  # only there may Python's handlers be set
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 def scrubbed(notes: dict[Key, Answer], scrubber: Scrubber) -> dict[Key, Answer]:

@@ -7,7 +7,7 @@ import sys
 
 from msgspec import Struct
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NARROWEST, WIDEST = 60, 120
 
 
@@ -20,7 +20,7 @@ class Screen(Struct, frozen=True):
 
     def style(self, text: str, name: str) -> str:
         """Text in one style; plain where there is no colour. Colour never carries meaning alone."""
-        return f"\033[{_CODES[name]}m{text}\033[0m" if self.colour and text else text
+        return f"\033[{STYLES[name]}m{text}\033[0m" if self.colour and text else text
 
 
 def screen(*, colour: bool | None = None) -> Screen:

@@ -8,7 +8,7 @@ from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
-from kamtcp.diagnose.see import kamcmd, line_for
+from kamtcp.diagnose.see import kamcmd, line_for, quoted
 from kamtcp.model.absent import Absent
 
 CROWDED = 5000
@@ -103,7 +103,7 @@ def message_timeout_zero(s: Situation, ladder: Ladder) -> Said:
     yield finding(
         BY_CODE["CFG005"],
         "tcp_msg_data_timeout=0 closes connections that have sent nothing yet at the next tick",
-        f"grep -n tcp_msg_data_timeout {s.require().config_path}",
+        f"grep -n tcp_msg_data_timeout {quoted(s.require().config_path)}",
         no_cure("not settable at run time"),
         Cure("tcp_check_timer=0 switches the check off; takes a restart", risk=cost(s, ladder)),
     )  # fmt: skip
@@ -118,7 +118,7 @@ def poll_select(s: Situation, ladder: Ladder) -> Said:
     yield finding(
         BY_CODE["CFG006"],
         f"tcp_poll_method=select ({found.where}): descriptor numbers above 1023 break it",
-        f"tr '\\0' ' ' </proc/{s.require().attendant}/cmdline; grep -n poll_method {s.require().config_path}",
+        f"tr '\\0' ' ' </proc/{s.require().attendant}/cmdline; grep -n poll_method {quoted(s.require().config_path)}",
         no_cure("chosen at start"),
         Cure("leave it out: Linux gets epoll_lt; takes a restart", risk=cost(s, ladder)),
     )  # fmt: skip

@@ -65,4 +65,14 @@ def kamcmd(s: Situation) -> str:
     scheme = {"binrpc unix stream": "unixs", "binrpc tcp": "tcp"}.get(how, "")
     if isinstance(instance.rpc, Absent) or not scheme or where in _DEFAULT_SOCKETS:
         return f"{enter}kamcmd"
-    return f"{enter}kamcmd -s {scheme}:{where}"
+    return f"{enter}kamcmd -s {quoted(f'{scheme}:{where}')}"
+
+
+def quoted(path: str) -> str:
+    """A path as one word of a shell line on one screen line: whoever starts a process chooses what it is called."""
+    from shlex import quote
+
+    if path.isprintable():
+        return quote(path)
+    data = path.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in data) + "'"

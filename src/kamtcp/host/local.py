@@ -18,8 +18,10 @@ man unix(7), fifo(7).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from itertools import islice
 
 from kamtcp.errors import RpcError
@@ -28,6 +30,7 @@ from kamtcp.host.exchange import MAX_REPLY, Deadline, connect_unix
 from kamtcp.host.framing import with_reply_name
 from kamtcp.host.inroot import in_root
 
+_CLOCK_STEP = 0.05  # seconds by which time stamps of files may lag behind the clock
 _ATOMIC = 4096  # PIPE_BUF: longer writes may mix with those of other clients
 
 
@@ -44,9 +47,15 @@ def ask_datagram(address: str, request: bytes, deadline: Deadline, root: str) ->
                 sock.bind("")  # autobind
             else:
                 name = f"{os.path.dirname(path)}/kamtcp_{os.urandom(8).hex()}"
-                sock.bind(name)  # OSError above 107 bytes: the server has to be able to say it, too
+                os.fchmod(sock.fileno(), 0o666)  # see above: a name is all that anybody gets
+                before = os.umask(
+                    0
+                )  # bind(2) takes it off; a chmod afterwards could be led elsewhere by a link
+                try:
+                    sock.bind(name)  # OSError above 107 bytes: the server has to be able to say it, too
+                finally:
+                    os.umask(before)
                 made = name
-                os.chmod(made, 0o666)  # noqa: S103  (see above: a name is all that anybody gets)
             sock.settimeout(deadline.left())
             sock.send(request)
             sock.settimeout(deadline.left())
@@ -82,17 +91,16 @@ def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) 
     request = with_reply_name(request, name)
     if len(request) > _ATOMIC:
         raise RpcError(f"request of {len(request)} bytes, a FIFO takes {_ATOMIC} in one piece")
-    ours = in_root(root, endpoint.reply_dir).rstrip("/") + "/" + name
-    nonblocking = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-    theirs = os.open(in_root(root, endpoint.address), os.O_WRONLY | nonblocking)
+    theirs, owner = _open_fifo(in_root(root, endpoint.address), os.O_WRONLY)
+    folder = reply = -1
     try:
-        owner = os.fstat(theirs)
-        if not stat.S_ISFIFO(owner.st_mode):
-            raise RpcError(f"{endpoint.address} is no FIFO")
-        os.mkfifo(ours, 0o600)
-        reply = -1
+        # By descriptor: the directory may be another user's, who could put something else in its place.
+        folder = os.open(in_root(root, endpoint.reply_dir), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        since = time.time() - _CLOCK_STEP
+        os.mkfifo(name, 0o600, dir_fd=folder)
         try:
-            reply = os.open(ours, os.O_RDONLY | nonblocking)
+            reply, made = _open_fifo(name, os.O_RDONLY, folder)
+            _must_be_new(made, since, f"{endpoint.reply_dir}/{name}")
             _give(reply, owner, os.path.basename(endpoint.address))
             _write(theirs, request, deadline)
             _readable(reply, deadline)
@@ -101,13 +109,39 @@ def ask_fifo(endpoint: Endpoint, request: bytes, deadline: Deadline, root: str) 
                 os.close(reply)
             raise
         finally:
-            os.unlink(ours)
+            os.unlink(name, dir_fd=folder)
     finally:
         os.close(theirs)
+        if folder >= 0:
+            os.close(folder)
     try:
         return _json_object(endpoint.address, _read_to_end(reply, deadline))
     finally:
         os.close(reply)
+
+
+def _open_fifo(path: str, way: int, folder: int | None = None) -> tuple[int, os.stat_result]:
+    """Open what is a FIFO and nothing else: to open a device would already do something to it.
+
+    Raises:
+        RpcError: it is none. OSError: it can't be opened.
+    """
+    held = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        found = os.fstat(held)
+        if stat.S_ISLNK(found.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if not stat.S_ISFIFO(found.st_mode):
+            raise RpcError(f"{path} is no FIFO")
+        return os.open(f"/proc/self/fd/{held}", way | os.O_NONBLOCK | os.O_CLOEXEC), found
+    finally:
+        os.close(held)
+
+
+def _must_be_new(made: os.stat_result, since: float, path: str) -> None:
+    """What is given to the server's user must be what was made here, and no other FIFO put or mounted in its place."""
+    if made.st_uid != os.geteuid() or made.st_nlink != 1 or made.st_ctime < since:
+        raise RpcError(f"{path}: replaced by somebody")
 
 
 def _give(reply: int, owner: os.stat_result, name: str) -> None:

@@ -19,6 +19,7 @@ from kamtcp.observe.attempt import attempt
 
 T = TypeVar("T")
 
+_PATIENCE = 3  # endpoints that may let a question wait before the rest is left alone: a check ends in time
 _UNKNOWN = "not found"  # jsonrpcs: "Method Not Found"; ctl: "command X not found"
 
 
@@ -44,17 +45,23 @@ class Rpc:
     def __init__(self, host: Host, endpoints: Sequence[Endpoint], timeout: float = 2.0) -> None:
         self.host, self.timeout = host, timeout
         passed_over: list[Absent] = []
+        silent = 0
         self.endpoint = Absent("Kamailio RPC", Why.MISSING, "no endpoint known")
         for endpoint in endpoints:
+            if silent == _PATIENCE:
+                passed_over.append(
+                    Absent(_named(endpoint), Why.TIMEOUT, f"not asked: {silent} others kept silent")
+                )
+                break
             found = attempt(_named(endpoint), partial(self._answers, endpoint))
             if not isinstance(found, Absent):
                 self.endpoint = endpoint
                 break
             passed_over.append(found)
-        else:
-            if passed_over:
-                detail = "; ".join(map(str, passed_over))
-                self.endpoint = Absent("Kamailio RPC", passed_over[0].why, detail)
+            silent += found.why is Why.TIMEOUT
+        if isinstance(self.endpoint, Absent) and passed_over:
+            detail = "; ".join(map(str, passed_over))
+            self.endpoint = Absent("Kamailio RPC", passed_over[0].why, detail)
         self.passed_over = tuple(passed_over)
 
     def _answers(self, endpoint: Endpoint) -> bool:

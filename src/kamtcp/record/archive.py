@@ -12,7 +12,9 @@ So a file that says the same in a hundred samples is stored once.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import struct
 import zlib
 from array import array
@@ -28,6 +30,10 @@ from kamtcp.host.door import DiskSpace, Reader, Stat
 FORMAT = 1
 UNPACKED_LIMIT = 1 << 30  # bytes; a whole census of a million sockets is a tenth of that
 INDEX_LIMIT = 64 << 20  # bytes; bounds what the index can become in memory
+KEY_LIMIT = 1_000_000  # questions; a host of 64 instances has a tenth of that
+KEY_BYTES = 1 << 20  # of one question, RPC request or pattern included
+SAMPLE_LIMIT = 100_000
+NAMES_BYTES = 32 << 20  # of one directory: a name of no letters takes 1 byte in the file and 8 in memory
 PAIR_LIMIT = 20_000_000  # answers in all samples together
 
 _MAGIC = b"kamtcp-recording "
@@ -108,9 +114,9 @@ class Recording(Struct, frozen=True):
 
 class _Index(Struct, frozen=True, array_like=True):
     header: Header
-    keys: list[list[object]]  # msgspec does not tell str from bytes in a union; `_key` does
+    keys: Raw  # a list of keys; not decoded before it is known how many: 60 KB can unpack to 4 GB of empty lists
     lengths: bytes  # u64 each
-    samples: list[bytes]  # pairs of u32
+    samples: Raw  # a list of bytes, each pairs of u32
 
 
 class _Stored(Struct, frozen=True, array_like=True):
@@ -178,6 +184,8 @@ def _pack(recording: Recording) -> tuple[bytes, bytes, bytes]:
         for sample in recording.samples:
             pairs = array("I")
             for key, answer in sample.items():
+                if sum(len(part) for part in key if not isinstance(part, int)) > KEY_BYTES // 8:
+                    continue  # a path that nobody can mean; the reader would refuse the whole file for it
                 packed = _encode(answer)
                 clean = tuple(_encodable(part) if isinstance(part, str) else part for part in key)
                 pairs.append(keys.setdefault(clean, len(keys)))
@@ -185,7 +193,7 @@ def _pack(recording: Recording) -> tuple[bytes, bytes, bytes]:
             samples.append(_little(pairs).tobytes())
         lengths = struct.pack(f"<{len(answers)}Q", *map(len, answers))
         index = msgspec.msgpack.encode(
-            _Index(recording.header, [list(key) for key in keys], lengths, samples)
+            _Index(recording.header, _packed([list(key) for key in keys]), lengths, _packed(samples))
         )
     except (TypeError, OverflowError, ValueError) as error:
         raise RecordingError(f"can't be stored in a recording: {error}") from None
@@ -239,6 +247,7 @@ def _little(numbers: array[int]) -> array[int]:
 def _write_path(path: str, recording: Recording, overwrite: bool) -> None:
     if not overwrite and os.path.lexists(path):
         raise RecordingError(f"{path}: exists already; not overwritten")
+    writable(path)
     parts = _pack(recording)
     folder = os.path.dirname(path) or "."
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -264,6 +273,27 @@ def _write_path(path: str, recording: Recording, overwrite: bool) -> None:
         if made:
             with _ignored():
                 os.unlink(temporary)
+
+
+def writable(path: str) -> None:
+    """Raise RecordingError for a place where no recording can be put: asked before the samples are taken.
+
+    Only a regular file is ever replaced: `-o /dev/null --force` by root must not leave a file in the device's place.
+    """
+    folder = os.path.dirname(path) or "."
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise RecordingError(f"{path}: not a regular file; not overwritten")
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"{path}: can't be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    if not os.path.isdir(folder):
+        raise RecordingError(f"{path}: can't be written: {os.strerror(errno.ENOENT)}: {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise RecordingError(f"{path}: can't be written: {folder} is not writable")
 
 
 def _name_it(temporary: str, path: str) -> None:
@@ -308,12 +338,22 @@ def load(path: str | os.PathLike[str]) -> Recording:
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
-            data = file.read(UNPACKED_LIMIT + 1)
+        # non-blocking, because a FIFO without a writer would keep us for ever
+        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise RecordingError(
+                    f"{name}: {'a directory' if stat.S_ISDIR(mode) else 'not a regular file'}"
+                )
+            data = file.read(len(_MAGIC))
+            if data == _MAGIC:  # a disk image need not be read to its end to be none
+                data += file.read(UNPACKED_LIMIT + 1)
     except OSError as error:
         raise RecordingError(f"{name}: {error.strerror or error}") from None
     except ValueError as error:  # a path with a NUL
         raise RecordingError(f"{name!r}: {error}") from None
+    except MemoryError:
+        raise RecordingError(f"{name}: too large for this machine's memory") from None
     return unpack(data, name)
 
 
@@ -401,12 +441,13 @@ def _decoded(payload: bytes) -> Recording:
     ends = list(accumulate(lengths, initial=8 + size))
     if ends[-1] != len(payload):
         raise RecordingError("damaged: its answers are not as long as its index says")
-    if sum(map(len, index.samples)) > 8 * PAIR_LIMIT:
+    packed_samples = msgspec.msgpack.decode(_bounded(index.samples, SAMPLE_LIMIT), type=list[bytes])
+    if sum(map(len, packed_samples)) > 8 * PAIR_LIMIT:
         raise RecordingError(f"holds more than {PAIR_LIMIT} answers")
-    keys = list(map(_key, index.keys))
+    keys = list(map(_key, msgspec.msgpack.decode(_bounded(index.keys, KEY_LIMIT), type=list[Raw])))
     known: dict[tuple[object, int], Answer] = {}
     samples: list[dict[Key, Answer]] = []
-    for packed in index.samples:
+    for packed in packed_samples:
         pairs = array("I")
         pairs.frombytes(packed)
         _little(pairs)
@@ -423,7 +464,25 @@ def _decoded(payload: bytes) -> Recording:
     return Recording(index.header, samples)
 
 
-def _key(parts: list[object]) -> Key:
+def _packed(values: list[list[str | int | bytes]] | list[bytes]) -> Raw:
+    return Raw(msgspec.msgpack.encode(values))
+
+
+def _bounded(packed: Raw, most: int) -> Raw:
+    """A packed list of at most `most` items."""
+    head = bytes(memoryview(packed)[:5])
+    size = {0xDC: 2, 0xDD: 4}.get(head[0], 0)
+    count = int.from_bytes(head[1 : 1 + size], "big") if size else head[0] & 0xF
+    if not (size or 0x90 <= head[0] <= 0x9F) or count > most:
+        raise RecordingError(f"damaged: a list of more than {most} items in its index, or none")
+    return packed
+
+
+def _key(packed: Raw) -> Key:
+    if len(memoryview(packed)) > KEY_BYTES:
+        raise RecordingError("damaged: one of its keys is none")
+    # msgspec does not tell str from bytes in a union; the next line does
+    parts = msgspec.msgpack.decode(packed, type=list[object])
     key = tuple(part for part in parts if type(part) is str or type(part) is int or type(part) is bytes)
     if len(key) != len(parts) or len(key) < 2 or not isinstance(key[0], str) or not isinstance(key[1], str):
         raise RecordingError("damaged: one of its keys is none")
@@ -433,6 +492,8 @@ def _key(parts: list[object]) -> Key:
 def _decode(packed: memoryview, kind: object) -> Answer:
     stored = msgspec.msgpack.decode(packed, type=_Stored)
     if stored.kind == 0:
+        if kind == tuple[str, ...] and len(packed) > NAMES_BYTES:
+            raise RecordingError(f"damaged: a directory of {len(packed)} bytes")
         value: Value = msgspec.msgpack.decode(stored.body, type=kind)
         return value
     if not 0 < stored.kind <= len(_FAILURES):

@@ -6,6 +6,8 @@ from kamtcp.errors import NotRecorded, RecordingError
 from kamtcp.host.door import MIB, DiskSpace, Endpoint, Reader, Stat
 from kamtcp.record.archive import Answer, Key, Recording, result
 
+_NEVER = 1e12  # seconds; NaN is not below it either
+
 
 def samples(recording: Recording) -> tuple[Recorded, ...]:
     """A Host for each sample, oldest first.
@@ -87,6 +89,11 @@ class Recorded:
         found = self._answers.get((self._view, "reader")) or self._answers.get(("", "reader"))
         if not isinstance(found, Reader):
             raise NotRecorded("reader")
+        times = (found.realtime, found.boottime)
+        if min(found.page_size, found.clock_ticks, found.cpus) <= 0 or not all(
+            0 <= t < _NEVER for t in times
+        ):
+            raise NotRecorded("reader: no machine has such a page size, clock or number of CPUs")
         return found
 
     def within(self, pid: int) -> Recorded:

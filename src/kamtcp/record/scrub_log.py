@@ -1,7 +1,7 @@
 """Log lines: the time, process, level, function and numbers of Kamailio's own messages stay; users do not.
 
 Lines that a routing script wrote ("<script>:", also over several lines) and accounting lines can hold anything: only
-their beginning is kept.
+their beginning is kept. So can lines of other programs, which share /var/log/syslog (commands that sudo or cron ran).
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ _SYSLOG_HOST = re.compile(
     r"^((?:<\d+>)?(?:\d+ )?(?:[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)"
     r" +)([A-Za-z0-9_.:-]+)(?= +[^\s:\[]{1,64}(?:\[\d+\])?:|(?: \S+){2} )"
 )
+_TAG = re.compile(r"(?: +\d+)?[ ]*([^\s:\[]{1,64})(?:\[\d+\]|(?: \S+){2})?:?[ ]?")
+_OURS = re.compile(r"(?i)kamailio|^(?:kernel|systemd)$")  # whose messages are known, and are wanted
+_LEVEL = re.compile(
+    r"\b(?:ALERT|BUG|CRITICAL|ERROR|WARNING|NOTICE|INFO|DEBUG): \S+ \["
+)  # under another log_name
 _FREE_TEXT = re.compile(r"(<script>:|\bACC:)[ \t]?(?=\S)")
 _USER = re.compile(
     r"(?i)(?<![A-Za-z0-9_-])((?:user(?:name)?|ruser|fuser|tuser|auth_?user|aor|caller(?:id)?|callee|account|login|subscriber|from_user|to_user"
@@ -52,6 +57,12 @@ class Log:
             if found:
                 free = True
                 bare = bare[: found.end()] + SCRUBBED
-            bare = _SYSLOG_HOST.sub(lambda m: m[1] + self._names.host(m[2]), bare)
+            host = _SYSLOG_HOST.match(bare)
+            if host:
+                tag = _TAG.match(bare, host.end())
+                if tag and not _OURS.search(tag[1]) and not _LEVEL.search(bare):
+                    free = True
+                    bare = bare[: tag.end()] + SCRUBBED
+                bare = _SYSLOG_HOST.sub(lambda m: m[1] + self._names.host(m[2]), bare)
             done.append(_USER.sub(lambda m: m[1] + self._names.user(m[2]), bare) + ending)
         return "".join(done)

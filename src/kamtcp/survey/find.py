@@ -79,7 +79,11 @@ def _ancestry(pid: int, table: dict[int, ProcessStat]) -> set[int]:
 def _head(pid: int, kin: set[int], table: dict[int, ProcessStat]) -> int:
     """The oldest ancestor that is still one of them."""
     seen = {pid}
-    while table[pid].ppid in kin and table[pid].ppid not in seen:
+    while table[pid].ppid in kin:
         pid = table[pid].ppid
+        if (
+            pid in seen
+        ):  # a ring: pids were reused between two reads, or a recording lies; the same head for all in it
+            return min(seen)
         seen.add(pid)
     return pid

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import posixpath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kamtcp.host.door import Host
+from kamtcp.host.door import MIB, Host
 from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
@@ -168,7 +170,13 @@ def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Co
     dependent: list[str] = []
 
     def open_file(name: str) -> bytes:
+        if posixpath.normpath(name).startswith(
+            ("/proc/", "/sys/")
+        ):  # reading there may take from others: kmsg
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
         data = inside.read(name)
+        if len(data) >= 4 * MIB:  # cut by the limit of one read: half a configuration is none
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
         if depends_on_version(data):
             dependent.append(name)
         return data
