@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from fake_host import ThisHost, TreeHost
+from kamtcp.errors import ParseError
 from kamtcp.model.absent import UNLIMITED, Unlimited, Why
 from kamtcp.observe import limits
 from kamtcp.observe.limits import Bound
@@ -71,3 +72,9 @@ def test_limits_are_those_of_the_process_asked_about():
         resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (231, 2300))
         assert limits.collect(ThisHost(), child.pid).open_files.soft == 231
         child.communicate(b"\n")
+
+
+def test_the_row_of_open_files_is_what_the_whole_table_says(linux_6_18):
+    assert limits.open_files(linux_6_18, 831) == limits.collect(linux_6_18, 831).open_files
+    with pytest.raises(ParseError):
+        limits.parse_open_files(b"Limit   Soft Limit\nMax cpu time   unlimited   unlimited   seconds\n")

@@ -90,3 +90,17 @@ def test_500_connections_are_1000_sockets_in_the_slabs():
     if os.getuid() != 0:
         pytest.skip("slabinfo is root's")
     assert any(_growth_of_500_connections() >= 950 for _ in range(5))
+
+
+def test_sizes_alone_give_the_same_price(linux_6_18):
+    """From sysfs, without the counts for which slabinfo holds up allocations."""
+    assert slabs.price(slabs.geometry(ThisHost()), PAGE) == slabs.price(slabs.collect(ThisHost()), PAGE)
+    assert slabs.geometry(linux_6_18)["TCP"].object_bytes == 2368
+
+
+def test_without_sysfs_sizes_come_from_slabinfo():
+    """A kernel built without SYSFS, or a container that doesn't show it."""
+    table = b"slabinfo - version: 2.1\n# name\nTCP 10 13 2368 13 8 : tunables 0 0 0 : slabdata 1 1 0\n"
+    found = slabs.geometry(TreeHost({"/proc/slabinfo": table}))
+    assert found["TCP"].effective_bytes(PAGE) == pytest.approx(2520.6, abs=0.1)
+    assert found["filp"].why is Why.MISSING

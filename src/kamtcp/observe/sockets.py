@@ -278,7 +278,7 @@ def parse_outbound(data: Buffer, *, keep: int = 1000) -> Outbound:
             ports=count,
             time_wait=time_wait[family, key],
         )
-        for (family, key), count in sorted(ports.most_common(keep), key=lambda one: (-one[1], one[0]))
+        for (family, key), count in sorted(ports.items(), key=lambda one: (-one[1], one[0]))[:keep]
     )
     peers = {(family, key[:2], key[18:34]) for family, key in ports}
     return Outbound(ports.total(), dict(sorted(by_state.items())), len(ports), len(peers), top)

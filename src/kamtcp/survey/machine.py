@@ -77,7 +77,7 @@ def _file_max(file_nr: files.FileNr | Absent) -> Limit:
 
 def _slab_bytes(host: Host, page_size: int) -> int | Absent:
     """Kernel memory of one accepted connection; absent where none of the slabs it is made of can be seen."""
-    found = slabs.collect(host)
+    found = slabs.geometry(host)
     unseen = [slab for slab in found.values() if isinstance(slab, Absent)]
     if len(unseen) == len(found):
         return unseen[0]
