@@ -16,6 +16,7 @@ from kamtcp.errors import StandInError
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.settings import fits
 from kamtcp.observe.sysctlfiles import collect, normal, parse
+from kamtcp.record.scrub import Scrubber
 from kamtcp.rehearse.standin import StandIn
 
 SYSTEMD = {"/run/systemd/system/x": b""}
@@ -274,3 +275,17 @@ def test_the_winner_is_what_the_real_tool_sets(tool, systemd):
             assert after[name] == expected, (seed, name, files)
             changed += after[name] != before[name]
     assert changed >= 12
+
+
+def test_a_scrubbed_recording_says_the_same_of_settings():
+    """Addresses, hosts and keys go; names, values and line numbers stay."""
+    path = "/etc/sysctl.d/99-sip.conf"
+    text = (
+        "# for 10.1.2.3, by someone@example.com\nnet.ipv4.ip_local_port_range = 1024 65535\n; more\n-net.ipv4.conf.*.rp_filter\n"
+        "net/ipv4/conf/eth0.100/forwarding = 1\nnet.ipv4.tcp_mem = 786432 1697152 1945728000\nnot a line\n"
+        "net.ipv4.tcp_fastopen_key = 1234abcd-00000000-00000000-00000001\n"
+    )
+    scrubbed = Scrubber(b"k" * 32).answer(("", "read", path, 262_144), text.encode())
+    assert b"1234abcd" not in scrubbed
+    assert b"example.com" not in scrubbed
+    assert parse(scrubbed, path) == parse(text.encode(), path)

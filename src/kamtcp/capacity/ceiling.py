@@ -6,7 +6,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from kamtcp.model.absent import UNLIMITED, Absent, Limit, Unlimited
+from kamtcp.model.absent import UNLIMITED, Absent, Limit, Unlimited, Why
 from kamtcp.model.origin import Figure, Origin, softest
 
 
@@ -25,6 +25,10 @@ class Effect(Enum):
     SLOWS = "slows"
     LOSES_PROTECTION = "loses protection"
     HURTS_OTHERS = "hurts others"
+
+
+#: use now of a rate: a single look doesn't show it, and that is not 0
+NOT_MEASURED = Absent("use now", Why.NOT_ASKED, "one look shows no rate")
 
 
 class Ceiling(Struct, frozen=True):

@@ -55,8 +55,9 @@ def tls_max_connections(s: Situation) -> Ceiling:
 
 
 def _tls_goal(s: Situation) -> int | None:
-    goal = s.target.tls + s.target.wss
-    return goal if s.goal_held is not None and goal else None
+    """TLS and WSS connections of the target, by the transports it is counted for."""
+    goal = round((s.goal_held or 0) * s.mix.encrypted)
+    return goal or None
 
 
 def per_source_limit(s: Situation) -> Ceiling:

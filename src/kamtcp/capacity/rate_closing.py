@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
+from kamtcp.capacity.ceiling import NOT_MEASURED, Ceiling, Effect, Kind, Spec
 from kamtcp.capacity.held_network import busiest, conntrack_closed_seconds, port_range
 from kamtcp.capacity.situation import Situation, unseen
 from kamtcp.model.absent import UNLIMITED, Absent, Limit, Why
@@ -68,7 +68,7 @@ def conntrack_churn(s: Situation) -> Ceiling:
     return CHURN.met(
         int((limit - keep.value) // time.value),
         f"({limit} ({top.what}) - {keep.value:.0f} ({keep.what})) / {time.value:.0f} ({time.what})",
-        (top, keep, time), now=0, goal=s.goal_rate,
+        (top, keep, time), now=NOT_MEASURED, goal=s.goal_rate,
     )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def ephemeral_ports_rate(s: Situation) -> Ceiling:
     limit = int(found.ports / rest.value)
     at: Limit = limit if goal and not s.target.connections else UNLIMITED
     return PORTS_RATE.met(
-        limit, f"({found.working}) / {rest.value:.0f} ({rest.what})", (*found.inputs, rest), at=at, now=0, goal=None,
+        limit, f"({found.working}) / {rest.value:.0f} ({rest.what})", (*found.inputs, rest), at=at, now=NOT_MEASURED, goal=None,
         title=PORTS_RATE.title + (f" (to {name})" if name else " (nothing outbound now)"),
         note="only where Kamailio closes first",
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kamtcp.capacity import reference
-from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
+from kamtcp.capacity.ceiling import NOT_MEASURED, Ceiling, Effect, Kind, Spec
 from kamtcp.capacity.situation import Situation
 from kamtcp.model.absent import UNLIMITED, Absent
 from kamtcp.model.origin import Figure, Origin
@@ -31,7 +31,7 @@ def accept_rate(s: Situation) -> Ceiling:
     """New connections a second until the single thread of tcp main fills one core."""
     cost = Figure(reference.ACCEPT_MICROSECONDS, "us of tcp main per new connection", Origin.REFERENCE)
     return ACCEPT.met(
-        int(1e6 / cost.value), f"1000000 us / {cost.value:g} ({cost.what})", (cost,), now=0, goal=s.goal_rate,
+        int(1e6 / cost.value), f"1000000 us / {cost.value:g} ({cost.what})", (cost,), now=NOT_MEASURED, goal=s.goal_rate,
     )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def per_source_scan(s: Situation) -> Ceiling:
         f"1000000 us / ({base.value:g} ({base.what}) + {each.value:g} ({each.what}) x {held.value:.0f} ({held.what}))",
         # whether there is a limit at all may be an assumption (version or configuration not seen)
         (base, each, held, *([s.figure("tcp_accept_iplimit")] if isinstance(found.value, int) else [])),
-        now=0, goal=s.goal_rate,
+        now=NOT_MEASURED, goal=s.goal_rate,
     )  # fmt: skip
 
 
@@ -70,5 +70,5 @@ def tls_handshakes(s: Situation) -> Ceiling:
     goal = None if s.goal_rate is None else round(s.goal_rate * share)
     return HANDSHAKES.met(
         limit, f"{count.value:.0f} ({count.what}) x {each.value:.0f} ({each.what})", (count, each),
-        at=int(limit / share) if share else UNLIMITED, now=0, goal=goal if share else None,
+        at=int(limit / share) if share else UNLIMITED, now=NOT_MEASURED, goal=goal if share else None,
     )  # fmt: skip

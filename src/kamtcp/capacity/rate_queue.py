@@ -6,7 +6,7 @@ What arrives at one instant must fit; `goal` is what the target brings in its wo
 from __future__ import annotations
 
 from kamtcp.capacity import reference
-from kamtcp.capacity.ceiling import Ceiling, Effect, Kind, Spec
+from kamtcp.capacity.ceiling import NOT_MEASURED, Ceiling, Effect, Kind, Spec
 from kamtcp.capacity.situation import Situation, unseen
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.machine import ListenQueue
@@ -93,7 +93,7 @@ def hand_off(s: Situation) -> Ceiling:
         limit = len(workers) * round(machine.handoff_messages * buffer.value / max(1, machine.handoff_sndbuf))
     working = f"{len(workers)} workers x {buffer.value:.0f} ({buffer.what}) / {each.value:.0f} ({each.what})"
     return HANDOFF.met(
-        limit, working, (buffer, each), now=0, goal=s.goal_rate,
+        limit, working, (buffer, each), now=NOT_MEASURED, goal=s.goal_rate,
         note="beyond it up to 5 s of silence, then connections are closed; nothing counts them",
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def syn_queue(s: Situation) -> Ceiling:
     on = cookies > 0
     return SYN_QUEUE.met(
         int(bound.value / trip.value), f"{bound.value:.0f} ({bound.what}) / {trip.value:g} ({trip.what})", (bound, trip),
-        now=0, goal=s.goal_rate, effect=Effect.LOSES_PROTECTION if on else Effect.SLOWS,
+        now=NOT_MEASURED, goal=s.goal_rate, effect=Effect.LOSES_PROTECTION if on else Effect.SLOWS,
         note="beyond it SYN cookies: connections are made, without some TCP options" if on else
         "tcp_syncookies=0: beyond it SYNs are dropped",
     )  # fmt: skip
@@ -129,5 +129,5 @@ def packet_backlog(s: Situation) -> Ceiling:
     return SOFTIRQ.met(
         int(backlog.value / pause.value / packets.value),
         f"{limit} ({backlog.what}) / {pause.value:g} ({pause.what}) / {packets.value:.0f} ({packets.what})",
-        (backlog, pause, packets), now=0, goal=s.goal_rate, note="a NIC with its own queues doesn't pass here",
+        (backlog, pause, packets), now=NOT_MEASURED, goal=s.goal_rate, note="a NIC with its own queues doesn't pass here",
     )  # fmt: skip

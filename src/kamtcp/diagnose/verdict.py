@@ -97,8 +97,11 @@ def _of_a_hidden_kamailio(snapshot: Snapshot) -> tuple[Ceiling, ...]:
 
 
 def mix_of(target: Target, instance: Instance | None) -> Mix:
-    """Shares of the transports: the target's, else today's, else plain TCP."""
-    if target.connections:
+    """Shares of the transports: the target's, else today's, else those of the listeners, else plain TCP.
+
+    A target that states a number alone says nothing of transports: it stands for more of what is open now.
+    """
+    if target.connections and (target.tls or target.ws or target.wss):
         return _mix((target.tls, target.ws, target.wss), target.connections, "target")
     if instance is not None and isinstance(instance.opened, int) and instance.opened > 0:
         encrypted = 0 if isinstance(instance.opened_tls, Absent) else instance.opened_tls
@@ -107,7 +110,22 @@ def mix_of(target: Target, instance: Instance | None) -> Mix:
         secure = min(websocket, encrypted)
         counts = (encrypted - secure, websocket - secure, secure)
         return _mix(counts, instance.opened, "connections open now")
+    if instance is not None and _only_tls(instance):
+        return Mix(0.0, 1.0, 0.0, 0.0, "TLS, since all its listeners speak it")
+    if target.connections:
+        return Mix(1.0, 0.0, 0.0, 0.0, "target, no other transport stated")
     return Mix(1.0, 0.0, 0.0, 0.0, "plain TCP, for want of a target or of open connections")
+
+
+def _only_tls(instance: Instance) -> bool:
+    """Whether every listening socket of it is known to speak TLS."""
+    if (
+        isinstance(instance.listeners, Absent)
+        or isinstance(instance.tls_ports, Absent)
+        or not instance.listeners
+    ):
+        return False
+    return {each.port for each in instance.listeners} <= set(instance.tls_ports)
 
 
 def _mix(counts: tuple[int, int, int], total: int, why: str) -> Mix:

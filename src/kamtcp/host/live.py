@@ -51,19 +51,10 @@ class Live:
             os.close(descriptor)
 
     def search(self, path: str, pattern: bytes) -> bytes:
-        import mmap
         import re
 
-        descriptor = _open(path)
-        try:
-            size = os.fstat(descriptor).st_size
-            if size == 0:
-                return b""
-            with mmap.mmap(descriptor, min(size, _SEARCHED), access=mmap.ACCESS_READ) as image:
-                match = re.search(pattern, image)
-                return match.group() if match else b""
-        finally:
-            os.close(descriptor)
+        match = re.search(pattern, self.read(path, _SEARCHED))
+        return match.group() if match else b""
 
     def listdir(self, path: str) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(path)))
@@ -123,8 +114,8 @@ class Within(Live):
     """The machine as process `pid` sees it; see `door.Host.within`."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
         self._root = f"/proc/{pid}/root"
+        self._process = _pidfd(pid)
         root = os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
         if _same_namespace(pid, "mnt") and os.path.samestat(root, os.stat("/")):
             self._root = ""
@@ -133,8 +124,17 @@ class Within(Live):
     def _there(self, job: Callable[[], T]) -> T:
         return job() if self._thread is None else self._thread.do(job)
 
+    def __del__(self) -> None:
+        if getattr(self, "_process", -1) >= 0:
+            os.close(self._process)
+
     def _path(self, path: str) -> str:
-        return path if path.startswith(("/proc/", "/sys/")) else in_root(self._root, path)
+        if path.startswith(("/proc/", "/sys/")):
+            return path
+        if self._root and self._process >= 0 and _has_ended(self._process):
+            # its number may belong to another process by now, with another root
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path)
+        return in_root(self._root, path)
 
     def read(self, path: str, limit: int = 4 * MIB) -> bytes:
         if path.startswith("/proc/sys/net/"):
@@ -204,6 +204,25 @@ def _thread_in(pid: int) -> NetnsThread:
     )  # threading and queue: only where there is another namespace
 
     return NetnsThread(pid)
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor that stays with one process (pidfd_open(2), Linux 5.3); -1 where the kernel has none."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            raise
+        return -1
+
+
+def _has_ended(pidfd: int) -> bool:
+    """Whether the process of a pidfd has ended: then it is readable."""
+    import select
+
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _same_namespace(pid: int, kind: str) -> bool:
