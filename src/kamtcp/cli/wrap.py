@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-from msgspec import Struct
-
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NARROWEST, WIDEST = 60, 120
 
 
-class Screen(Struct, frozen=True):
-    """How to write: columns, whether in colour, whether the encoding knows block characters."""
+class Screen:
+    """How to write: columns, whether in colour, whether the encoding knows block characters.
 
-    width: int
-    colour: bool
-    unicode: bool
+    No Struct: `kamtcp --help` is written by it too, and msgspec takes as long to load as the whole interpreter.
+    """
+
+    __slots__ = ("colour", "unicode", "width")
+
+    def __init__(self, width: int, colour: bool, unicode: bool) -> None:
+        self.width, self.colour, self.unicode = width, colour, unicode
 
     def style(self, text: str, name: str) -> str:
         """Text in one style; plain where there is no colour. Colour never carries meaning alone."""
