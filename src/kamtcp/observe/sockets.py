@@ -13,6 +13,7 @@ is in census.py. A dump is no snapshot: sockets that come or go meanwhile may be
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -251,7 +252,7 @@ def parse_outbound(data: Buffer, *, keep: int = 1000) -> Outbound:
         ParseError: not an inet_diag dump, or a state that doesn't exist.
     """
     # Family, state, peer port and both addresses stand together, with timer, retransmissions and local port between:
-    # those are blanked, so that one piece of bytes is what is counted, at half the time of a tuple.
+    # those are blanked, so that one piece of bytes is what is counted, in a third of the time of a tuple.
     counted: Counter[bytes] = Counter()
     for length, messages in inet_diag.groups(data):
         pieces = struct.Struct(f"=16x40s{length - 56}x")
@@ -260,7 +261,14 @@ def parse_outbound(data: Buffer, *, keep: int = 1000) -> Outbound:
             zeros = bytes(len(blanked) // length)
             for at in (inet_diag.TIMER, inet_diag.RETRANS, inet_diag.SPORT, inet_diag.SPORT + 1):
                 blanked[at::length] = zeros
-            counted.update(chain.from_iterable(pieces.iter_unpack(blanked)))
+            kinds = sorted(chain.from_iterable(pieces.iter_unpack(blanked)))
+            begin = 0
+            while begin < len(
+                kinds
+            ):  # equal ones now stand together, and the end of each run is found by halving
+                end = bisect_right(kinds, kinds[begin], begin)
+                counted[kinds[begin]] += end - begin
+                begin = end
     by_state: Counter[str] = Counter()
     ports: Counter[tuple[int, bytes]] = Counter()
     time_wait: Counter[tuple[int, bytes]] = Counter()
