@@ -113,9 +113,8 @@ REFERENCE_BYTES: Mapping[str, float] = {
 
 _SOCKET = ("sock_inode_cache", "filp", "dentry", "lsm_inode_cache", "lsm_file_cache")
 _BIND = ("tcp_bind_bucket", "tcp_bind2_bucket")
-_EPOLL = ("eventpoll_epi", "eventpoll_pwq", "ep_head")
 #: caches that one accepted connection of IPv4 is made of
-ACCEPTED = ("TCP", *_SOCKET, *_EPOLL)
+ACCEPTED = ("TCP", *_SOCKET, "eventpoll_epi", "eventpoll_pwq", "ep_head")
 # a kernel that has the others but not these doesn't pay for them
 _OPTIONAL = frozenset({"lsm_inode_cache", "lsm_file_cache", "tcp_bind2_bucket", "ep_head"})
 
