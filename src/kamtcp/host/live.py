@@ -115,8 +115,8 @@ class Within(Live):
 
     def __init__(self, pid: int) -> None:
         self._root = f"/proc/{pid}/root"
-        self._process = _pidfd(pid)
         root = os.stat(self._root + "/")  # ptrace access to its root, or an error that says so
+        self._process = _pidfd(pid)
         if _same_namespace(pid, "mnt") and os.path.samestat(root, os.stat("/")):
             self._root = ""
         self._thread = None if _same_namespace(pid, "net") else _thread_in(pid)
