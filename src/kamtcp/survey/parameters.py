@@ -9,7 +9,7 @@ from __future__ import annotations
 from kamtcp.kamailio import effective, versions
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, modparam
-from kamtcp.kamailio.fields import one_struct
+from kamtcp.kamailio.fields import NULL, one_struct
 from kamtcp.kamailio.rpc import Rpc
 from kamtcp.kamailio.values import Members
 from kamtcp.model.absent import Absent
@@ -167,7 +167,7 @@ def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
 
 def _take(found: dict[str, Parameter], members: Members, prefix: str, where: str) -> None:
     for name, value in members.pairs:
-        if name is not None and isinstance(value, int | str):
+        if name is not None and isinstance(value, int | str) and value != NULL:
             key = _RPC_NAMES.get(name, prefix + name)
             found[key] = Parameter(value, Origin.READ, where)
 
