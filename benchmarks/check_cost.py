@@ -62,7 +62,9 @@ def clean_venv() -> pathlib.Path:
 
 def environment() -> dict[str, str]:
     """As an operator's shell: nothing that steers Python, output for people."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KAMTCP"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KAMTCP"))}
+    # these connections are no history of the machine
+    return {**kept, "KAMTCP_STATE": str(HERE / ".cache" / "bench-state")}
 
 
 @contextlib.contextmanager
