@@ -19,6 +19,9 @@ HERE = Path(__file__).parent
 ALLOWED = HERE / "allowed_skips.txt"
 sys.path[:0] = [str(HERE), str(HERE / "cli")]  # for situations.py, fake_host.py and cli/commands.py
 
+# no test leaves a history of use on the machine it runs on: below /proc nothing can be made
+os.environ["KAMTCP_STATE"] = "/proc/nowhere"
+
 # every test that starts a Kamailio finds it by this name; `make packages` has fetched it
 _root = packages_root(str(HERE.parent / ".cache/packages/root"))
 if _root is not None:
@@ -49,7 +52,9 @@ def golden(request):
 @pytest.fixture(scope="session")
 def environment():
     """What a subprocess needs to run this kamtcp; no settings of the tester's terminal leak in."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "KAMTCP_STATE") if name in os.environ
+    }
     source = str(HERE.parent / "src")
     return {**kept, "PYTHONPATH": source, "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8"}
 
