@@ -27,6 +27,15 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = 65534
 
 
+def _soon(question):
+    """What `question` answers as soon as that is something, within 5 s."""
+    until = time.monotonic() + 5
+    while not (answer := question()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return answer
+
+
 class TestHere:
     def test_a_file_is_read_up_to_the_limit(self, tmp_path):
         path = tmp_path / "f"
@@ -212,6 +221,24 @@ class TestInAnotherNamespace:
         assert within.read("/proc/sys/net/core/somaxconn") == b"888\n"
         with pytest.raises(ProcessLookupError):  # never the root of whoever has its number by now
             within.read("/etc/hosts")
+
+    def test_a_process_that_is_ending_has_no_root_any_more(self, monkeypatch):
+        """do_exit gives the root back before anyone can see that the process has ended."""
+        monkeypatch.setattr("kamtcp.host.live._has_ended", lambda pidfd: False)
+        with StandIn() as other:
+            parent = other.spawn(["sleep", "30"])
+            try:
+                pid = _soon(lambda: child_of(parent.pid))
+                within = Live().within(pid)
+                assert within.read("/etc/hosts")
+                parent.send_signal(signal.SIGSTOP)  # so that nobody reaps its child: a zombie, listed, without a root
+                os.kill(pid, signal.SIGKILL)
+                _soon(lambda: b") Z " in Live().read(f"/proc/{pid}/stat"))
+                with pytest.raises(ProcessLookupError):
+                    within.read("/etc/hosts")
+            finally:
+                parent.kill()
+                parent.wait()
 
     def test_its_own_namespaces_need_no_thread(self):
         before = threading.active_count()

@@ -128,39 +128,60 @@ class Within(Live):
         if getattr(self, "_process", -1) >= 0:
             os.close(self._process)
 
-    def _path(self, path: str) -> str:
-        if path.startswith(("/proc/", "/sys/")):
-            return path
-        if self._root and self._process >= 0 and _has_ended(self._process):
-            # its number may belong to another process by now, with another root
-            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path)
-        return in_root(self._root, path)
+    def _below(self, path: str, job: Callable[[str], T]) -> T:
+        """What `job` makes of `path` below the root of the process.
+
+        Raises:
+            ProcessLookupError: the process ended meanwhile: its number, and so its root, may be another's by now. Asked
+                after the job, since only then is there no gap; and a process gives its root back before it can be
+                seen to have ended (do_exit: exit_fs before exit_notify), so a root that is gone is the same news.
+        """
+        if not self._root or path.startswith(("/proc/", "/sys/")):
+            return job(path)
+        try:
+            made = job(in_root(self._root, path))
+        except OSError:
+            self._must_be_there(path)
+            raise
+        self._must_be_there(path)
+        return made
+
+    def _must_be_there(self, path: str) -> None:
+        gone = self._process >= 0 and _has_ended(self._process)
+        try:
+            os.stat(self._root + "/")
+        except FileNotFoundError:
+            gone = True
+        except OSError:
+            pass  # refused by now: the question itself was answered while it was not
+        if gone:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), path) from None
 
     def read(self, path: str, limit: int = 4 * MIB) -> bytes:
         if path.startswith("/proc/sys/net/"):
             return self._there(lambda: Live.read(self, path, limit))
-        return super().read(self._path(path), limit)
+        return self._below(path, lambda at: Live.read(self, at, limit))
 
     def tail(self, path: str, limit: int = 256 * 1024) -> bytes:
-        return super().tail(self._path(path), limit)
+        return self._below(path, lambda at: Live.tail(self, at, limit))
 
     def search(self, path: str, pattern: bytes) -> bytes:
-        return super().search(self._path(path), pattern)
+        return self._below(path, lambda at: Live.search(self, at, pattern))
 
     def listdir(self, path: str) -> tuple[str, ...]:
         if path.startswith(("/proc/sys/net", "/sys/class/net")):
             return self._there(lambda: Live.listdir(self, path))
-        return super().listdir(self._path(path))
+        return self._below(path, lambda at: Live.listdir(self, at))
 
     def readlink(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
-        return super().readlink(f"{self._path(folder or '/')}/{name}")
+        return self._below(folder or "/", lambda at: Live.readlink(self, f"{at}/{name}"))
 
     def stat(self, path: str) -> Stat:
-        return super().stat(self._path(path))
+        return self._below(path, lambda at: Live.stat(self, at))
 
     def disk(self, path: str) -> DiskSpace:
-        return super().disk(self._path(path))
+        return self._below(path, lambda at: Live.disk(self, at))
 
     def netlink(self, protocol: int, request: bytes) -> bytes:
         return self._there(lambda: Live.netlink(self, protocol, request))
