@@ -231,7 +231,9 @@ class TestInAnotherNamespace:
                 pid = _soon(lambda: child_of(parent.pid))
                 within = Live().within(pid)
                 assert within.read("/etc/hosts")
-                parent.send_signal(signal.SIGSTOP)  # so that nobody reaps its child: a zombie, listed, without a root
+                parent.send_signal(
+                    signal.SIGSTOP
+                )  # so that nobody reaps its child: a zombie, listed, without a root
                 os.kill(pid, signal.SIGKILL)
                 _soon(lambda: b") Z " in Live().read(f"/proc/{pid}/stat"))
                 with pytest.raises(ProcessLookupError):
