@@ -26,7 +26,9 @@ class Cursor:
 
     def refuse(self, token: Token, text: str) -> None:
         """Note that Kamailio does not start because of this word."""
-        self.stream.notes.refuse(place_of(token), text, sure=token.sure)
+        # an unread file may define the word
+        unknown = token.kind == WORD and self.stream.definitions.blind
+        self.stream.notes.refuse(place_of(token), text, sure=token.sure and not unknown)
 
     def problem(self, token: Token, text: str) -> None:
         """Note that Kamailio reads something else than what seems to be meant."""
