@@ -284,6 +284,10 @@ class _Parser:
         if name.kind != WORD or not self.cursor.take("="):
             self.cursor.refuse(name, "a variable is written group.name = value")
             return
+        if name.text in KEYWORDS and name.text != "default":
+            self.cursor.refuse(
+                name, f"{group}.{name.text}: a word of Kamailio's own is no name for a variable"
+            )
         first = self.stream.peek()
         if first.kind != STRING and not is_number(first):
             self.cursor.refuse(first, f"{group}.{name.text} wants a number or a text in quotes")
