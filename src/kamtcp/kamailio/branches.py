@@ -28,6 +28,7 @@ class Branches:
         self._frames, self._definitions, self._notes = frames, definitions, notes
         self.open: list[bool | None] = []
         self._begun: list[Place] = []
+        self._stray: list[Place] = []
 
     @property
     def sure(self) -> bool:
@@ -72,7 +73,8 @@ class Branches:
                 self._notes.stop(place, "this #!endif does not count: something, or no line end, follows it")
         if not self.open:
             if word == "endif" and not rest:
-                self._notes.refuse(place, "#!endif without #!ifdef")
+                self._stray.append(place)
+                self._notes.problem(place, "#!endif without #!ifdef")
             else:
                 self._notes.problem(place, f"#!{word} without #!ifdef")
         elif word == "endif":
@@ -99,11 +101,19 @@ class Branches:
                 self.turn(frame, found.group("turn") or found.group("loose"), found.start())
 
     def finish(self) -> None:
-        """Say what is still open where the last file ends."""
+        """Say what is not paired where the last file ends. Kamailio only counts: as many of both pass."""
+        uneven = len(self._begun) != len(self._stray)
         for place in self._begun:
-            self._notes.refuse(place, "this #!ifdef has no #!endif")
+            self._notes.problem(place, "this #!ifdef has no #!endif")
+        for place, text in [
+            *((each, "this #!ifdef has no #!endif") for each in self._begun),
+            *((each, "#!endif without #!ifdef") for each in self._stray),
+        ]:
+            if uneven:
+                self._notes.stop(place, text)
         self.open.clear()
         self._begun.clear()
+        self._stray.clear()
 
 
 def _leads_line(text: str, position: int) -> bool:

@@ -70,14 +70,14 @@ class Cursor:
         Args:
             name: of the parameter, for notes.
             bracketed: within `modparam(…)`: a comma or parenthesis ends it.
-            single: a number is one word; what touches it belongs to the next statement.
+            single: a number or name is one word; what touches it belongs to the next statement.
         """
         first = self.stream.peek()
         stops = _IN_BRACKETS if bracketed else CLOSING
         if first.kind == STRING:
             self.stream.next()
             return first.text, first.sure
-        if single and is_number(first):
+        if single and first.kind in (NUMBER, WORD):
             self.stream.next()
             text, sure = first.text, first.sure
         else:

@@ -80,4 +80,6 @@ SPECIAL = frozenset(
 BARE = SPECIAL - {"advertised_address", "tcp_accept_protocols", "tcp_accept_protos"}
 
 NUMERIC = UNSIGNED | SIGNED
+# values of one word
+SINGLE = NUMERIC | NAMED | {"tos", "log_facility", "tls_method", "udp_mtu_try_proto"}
 ALL = UNSIGNED | SIGNED | QUOTED | NAMED | SPECIAL

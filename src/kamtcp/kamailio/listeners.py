@@ -153,7 +153,7 @@ def _place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
     if rest.count(":") > 1 and not rest.startswith(("[", "(")):
         return (protocol, (rest,), 0, 0) if re.fullmatch(r"[0-9a-fA-F:.]+", rest) else None
     number = r"0x[0-9a-fA-F]{1,8}|[0-9]{1,12}"
-    found = re.fullmatch(rf"(\[[^\]]*\]|\([^)]*\)|[^:\s]+)(?::(\*|{number})(?:-({number}))?)?", rest)
+    found = re.fullmatch(rf"(\[[^\]]*\]|\([^)]*\)|[^:\s={{}}();,]+)(?::(\*|{number})(?:-({number}))?)?", rest)
     if found is None:
         return None
     names = found.group(1)

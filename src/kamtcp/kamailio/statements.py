@@ -162,6 +162,8 @@ class _Parser:
             return
         sure = token.sure and name.sure
         module = module_name(name.text)
+        if sure and any(each.name == module and each.sure for each in self.modules):
+            self.cursor.refuse(name, f"{module[:60]} is loaded already")
         self.modules.append(Module(module, token.file, token.line, sure))
         self.stream.define_module(module, sure=sure)
         if opened.text == "(" and opened.kind == MARK:
@@ -255,6 +257,8 @@ class _Parser:
                 self.stream.back(after)
             if not is_number(first):
                 self.cursor.refuse(first, f"{word} wants a number")
+        elif word == "tos" and not is_number(first) and first.kind != WORD:
+            self.cursor.refuse(first, "tos wants a number or a name")
         elif word in kinds.QUOTED and first.kind != STRING:
             self.cursor.refuse(first, f"{word} wants a text in quotes")
         elif word == "tcp_poll_method" and first.text not in POLL_METHODS:
@@ -268,7 +272,7 @@ class _Parser:
         if self.at_statement():
             self.cursor.problem(token, f"{name} without a value")
             return
-        value, sure = self.cursor.value(name, single="." in name or token.text in kinds.NUMERIC)
+        value, sure = self.cursor.value(name, single="." in name or token.text in kinds.SINGLE)
         if value is None:
             self.cursor.problem(token, f"{name} without a value")
             return
