@@ -85,7 +85,7 @@ def collect(
         if value is not None:
             found[f"{name}_file"] = value
     _add_modparams(found, line, config)
-    _add_rpc(found, rpc)
+    _add_rpc(found, rpc, config)
     _add_memory(found, line, config)
     if not isinstance(config, Absent) and "user" in config.params:
         found["user"] = _setting(config, "user")
@@ -152,7 +152,7 @@ def _modparam(line: CommandLine | Absent, config: Config, module: str, name: str
     return None
 
 
-def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
+def _add_rpc(found: dict[str, Parameter], rpc: Rpc, config: Config | Absent) -> None:
     """What the running server says overrules every file."""
     for command, arguments, prefix in (
         ("cfg.get", ("tcp",), "tcp_"),
@@ -162,7 +162,7 @@ def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
         where = " ".join((command, *arguments))
         members = rpc.fact(lambda values, where=where: one_struct(where, values), command, *arguments)  # type: ignore[misc]
         if isinstance(members, Members):
-            _take(found, members, prefix, where)
+            _take(found, members, prefix, where, config)
     info = rpc.fact(lambda values: one_struct("core.tcp_info", values), "core.tcp_info")
     if isinstance(info, Members):
         for name, key in (
@@ -173,14 +173,26 @@ def _add_rpc(found: dict[str, Parameter], rpc: Rpc) -> None:
             if isinstance(value, int):
                 found[f"{key}_hard"] = Parameter(value, Origin.READ, "core.tcp_info")
                 if key not in found or found[key].where != "core.tcp_options":
-                    found[key] = Parameter(value, Origin.READ, "core.tcp_info")
+                    found[key] = Parameter(value, Origin.READ, "core.tcp_info", _setter(found, config, key))
 
 
-def _take(found: dict[str, Parameter], members: Members, prefix: str, where: str) -> None:
+def _setter(found: dict[str, Parameter], config: Config | Absent, name: str) -> str:
+    """The line or option that a value comes from before RPC overrules it; "" if there is none."""
+    old = found.get(name)
+    if old is not None and (old.set_by or old.origin is not Origin.READ):
+        return old.set_by
+    if old is not None:
+        return old.where
+    return config.params[name].where if not isinstance(config, Absent) and name in config.params else ""
+
+
+def _take(
+    found: dict[str, Parameter], members: Members, prefix: str, where: str, config: Config | Absent
+) -> None:
     for name, value in members.pairs:
         if name is not None and isinstance(value, int | str) and value != NULL:
             key = _RPC_NAMES.get(name, prefix + name)
-            found[key] = Parameter(value, Origin.READ, where)
+            found[key] = Parameter(value, Origin.READ, where, _setter(found, config, key))
 
 
 def _add_memory(found: dict[str, Parameter], line: CommandLine | Absent, config: Config | Absent) -> None:
