@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -129,3 +130,26 @@ def test_it_is_refused_with_a_caret_on_the_line_where_kamailio_refuses_it(tmp_pa
     assert place.startswith(f"{refused.file}:{refused.line}:{refused.column}: ")
     lines = files[os.path.relpath(refused.file, tmp_path)].decode(errors="replace").split("\n")
     assert shown == [f"    {lines[refused.line - 1]}", "    " + " " * (refused.column - 1) + "^"]
+
+
+PIECES = (
+    """#!define A 5~|#!define B tcp_syncnt=3~|#!trydef A 7~|#!redef A 8~|#!ifdef A~|#!ifdef Z~|#!ifndef Z~|#!else~|#!endif~
+|#!endif~|#!substdef "!S!9!"~|tcp_syncnt|=|5|A|B |S|"x"|; |~| |server_header="x"|tcp_keepidle = 4 |debug=-1~|yes|-|,|(|}
+|request_route { exit; }~|/* c */|// c~|# c~|listen=udp:127.0.0.1:5060~|mine.v=5 desc "d"~|flags f~|children=2~|\\~
+|tcp_poll_method=poll~|port=5060~|advertised_address=192.0.2.4~""".replace("\n", "")
+    .replace("~", "\n")
+    .split("|")
+)
+
+
+def test_random_files_are_refused_if_and_only_if_kamailio_refuses_them(tmp_path):
+    """250 files of words in any order; the same ones each time."""
+    chance = random.Random(11)
+    both = 0
+    for _ in range(250):
+        data = "".join(chance.choices(PIECES, k=chance.randint(1, 9))).encode()
+        (tmp_path / "main.cfg").write_bytes(data)
+        accepted = checker.kamailio("-c", "-f", f"{tmp_path}/main.cfg").returncode == 0
+        assert accepted == (not read({"main.cfg": data}, str(tmp_path)).refusals), data
+        both += accepted
+    assert 20 < both < 230

@@ -42,6 +42,7 @@ class _Parser:
         self.modules: list[Module] = []
         self.modparams: list[ModParam] = []
         self.routes: set[tuple[str, str]] = set()
+        self.flag_names: set[str] = set()
         numbers = stream.definitions.version
         self.version = None
         if numbers is not None and len(numbers) >= 3:
@@ -215,6 +216,10 @@ class _Parser:
                 self.stream.back(name)
                 self.cursor.refuse(name, f"{token.text} wants names")
                 return
+            if token.text == "flags" and name.text in self.flag_names:
+                self.cursor.refuse(name, f"flag {name.text[:40]!r} is there already")
+            if token.text == "flags" and token.sure:
+                self.flag_names.add(name.text)
             if token.text == "flags" and self.cursor.take(":") and self.stream.next().kind != NUMBER:
                 self.cursor.refuse(name, f"the number of flag {name.text[:40]!r} is none")
             if not self.cursor.take(","):
