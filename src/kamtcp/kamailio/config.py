@@ -72,8 +72,9 @@ def read_config(
         OSError, NotRecorded: the main file can't be read.
     """
     # loaded when a configuration is read: start-up is measured
+    from kamtcp.kamailio.modules import module_name
     from kamtcp.kamailio.preprocess import Stream
-    from kamtcp.kamailio.statements import module_name, parse
+    from kamtcp.kamailio.statements import parse
 
     data = open_file(path)
     stream = Stream(open_file, defines, environ=environ, version=version, directory=directory)

@@ -6,10 +6,11 @@ Source  Kamailio src/core/cfg.y
 from __future__ import annotations
 
 from kamtcp.kamailio import kinds
-from kamtcp.kamailio.contents import Config, ModParam, Module, Setting
+from kamtcp.kamailio.contents import Config, Setting
 from kamtcp.kamailio.cursor import MODPARAMS, MODULES, Cursor, is_number, place_of
 from kamtcp.kamailio.lexer import END, MARK, NUMBER, STRING, WORD, Token
 from kamtcp.kamailio.listeners import Listeners
+from kamtcp.kamailio.modules import Modules
 from kamtcp.kamailio.parameters import KEYWORDS, POLL_METHODS, ROUTES, canonical
 from kamtcp.kamailio.preprocess import Stream
 from kamtcp.kamailio.versions import Version, has_parameter
@@ -29,18 +30,12 @@ def parse(stream: Stream, path: str) -> Config:
     return _Parser(stream).run(path)
 
 
-def module_name(text: str) -> str:
-    """Name of a module from what `loadmodule` says: path and ".so" don't count."""
-    return text.rpartition("/")[2].removesuffix(".so")
-
-
 class _Parser:
     def __init__(self, stream: Stream) -> None:
         self.stream, self.cursor = stream, Cursor(stream)
         self.listeners = Listeners(self.cursor)
         self.assignments: list[Setting] = []
-        self.modules: list[Module] = []
-        self.modparams: list[ModParam] = []
+        self.modules = Modules(self.cursor)
         self.routes: set[tuple[str, str]] = set()
         self.flag_names: set[str] = set()
         numbers = stream.definitions.version
@@ -68,8 +63,8 @@ class _Parser:
             assignments=tuple(self.assignments),
             listens=tuple(self.listeners.found),
             aliases=tuple(self.listeners.aliases),
-            modules=tuple(self.modules),
-            modparams=tuple(self.modparams),
+            modules=tuple(self.modules.found),
+            modparams=tuple(self.modules.params),
             defines={name: define.value for name, define in stream.definitions.names.items()},
             includes=tuple(stream.frames.includes),
             problems=tuple(stream.notes.problems),
@@ -82,9 +77,9 @@ class _Parser:
         if word in ROUTES:
             self.route(token)
         elif word in MODULES:
-            self.loadmodule(token)
+            self.modules.loadmodule(token)
         elif word in MODPARAMS:
-            self.modparam(token)
+            self.modules.modparam(token)
         elif word in ("flags", "avpflags"):
             self.flags(token)
         elif word in _TEXTS:
@@ -151,62 +146,6 @@ class _Parser:
         if token.sure:
             self.routes.add((token.text, name))
         stream.skip_block(place_of(opened))
-
-    def loadmodule(self, token: Token) -> None:
-        opened = self.stream.peek()
-        if self.cursor.take("("):
-            self.cursor.refuse(opened, f"{token.text} wants a text in quotes, without parentheses")
-        name = self.stream.next()
-        if name.kind != STRING:
-            self.stream.back(name)
-            self.cursor.refuse(name, f"{token.text} wants a text in quotes")
-            return
-        sure = token.sure and name.sure
-        module = module_name(name.text)
-        if sure and any(each.name == module and each.sure for each in self.modules):
-            self.cursor.refuse(name, f"{module[:60]} is loaded already")
-        self.modules.append(Module(module, token.file, token.line, sure))
-        self.stream.define_module(module, sure=sure)
-        if opened.text == "(" and opened.kind == MARK:
-            while self.stream.peek().kind in (STRING, MARK) and not self.cursor.take(")"):
-                self.stream.next()
-
-    def modparam(self, token: Token) -> None:
-        cursor = self.cursor
-        words: list[Token] = []
-        for mark in "(,":
-            if not cursor.take(mark):
-                break
-            words.append(self.stream.next())
-        if len(words) < 2 or not cursor.take(",") or any(word.kind != STRING for word in words):
-            wrong = next((word for word in words if word.kind != STRING), self.stream.peek())
-            cursor.refuse(wrong, f'{token.text} wants ("module", "name", value)')
-            return
-        first = self.stream.peek()
-        value, sure = cursor.value(words[1].text, bracketed=True)
-        if value is None or (isinstance(value, str) and first.kind != STRING and value != "$"):
-            cursor.refuse(first, f"{token.text} wants a number or a text in quotes")
-        elif value == "$" and first.kind == MARK and token.text == "modparam":
-            cursor.refuse(first, "modparam takes no variable; modparamx does")
-        if value is None:
-            return
-        if self.matches_none(words[0].text):
-            cursor.refuse(words[0], f"no module {words[0].text[:60]} is loaded before this line")
-        if not cursor.take(")"):
-            cursor.refuse(self.stream.peek(), f"{token.text} wants ) behind its value")
-        value = int(value) if isinstance(value, bool) else value
-        sure = sure and token.sure and words[0].sure
-        self.modparams.append(ModParam(words[0].text, words[1].text, value, token.file, token.line, sure))
-
-    def matches_none(self, pattern: str) -> bool:
-        """Whether no module that is loaded so far has a name of this list; only where that is certain."""
-        names = {name.lower() for name in pattern.split("|")}
-        if self.stream.definitions.blind or not all(name.replace("_", "a").isalnum() for name in names):
-            return False
-        return not any(
-            define.startswith("MOD_") and define[4:].lower() in names
-            for define in self.stream.definitions.names
-        )
 
     def flags(self, token: Token) -> None:
         """Names, each with a number or without, separated by commas."""
@@ -281,7 +220,7 @@ class _Parser:
         if value is None:
             self.cursor.problem(token, f"{name} without a value")
             return
-        if name == "shm_mem_size" and self.modparams:
+        if name == "shm_mem_size" and self.modules.params:
             self.cursor.refuse(token, "shm_mem_size after a modparam: Kamailio does not start")
         if name == "socket_workers":
             self.listeners.workers = value if isinstance(value, int) else 0
