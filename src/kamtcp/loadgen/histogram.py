@@ -92,7 +92,7 @@ class Histogram:
         self.minimum, self.maximum = min(self.minimum, other.minimum), max(self.maximum, other.maximum)
 
     def percentile(self, percent: float) -> float:
-        """Seconds that so many percent (0 to 100) of the values don't exceed, within the digits kept.
+        """Seconds that so many percent (0: the least, to 100) of the values don't exceed, within the digits kept.
 
         Raises:
             ValueError: nothing was recorded, so there is none.
@@ -105,7 +105,11 @@ class Histogram:
             raise ValueError("an empty histogram has no percentiles")
         ranks = [max(1, int(min(percent, 100.0) / 100 * self.count + 0.5)) for percent in percents]
         places = np.searchsorted(np.cumsum(self._counts), ranks)
-        return tuple(min(_last_unit(int(place), self._bits) / _US, self.maximum) for place in places)
+        last = (_last_unit(int(place), self._bits) / _US for place in places)
+        return tuple(
+            min(value, self.maximum) if percent > 0 else self.minimum
+            for percent, value in zip(percents, last, strict=True)
+        )
 
     def to_bytes(self) -> bytes:
         """All of it, in some hundred bytes to a few kilobytes."""

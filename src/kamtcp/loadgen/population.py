@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+NAME, PATH = "^[A-Za-z0-9][A-Za-z0-9._-]*$", "^/[!-~]*$"
 Positive = Annotated[float, Meta(gt=0, le=1_000_000)]
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
-Name = Annotated[str, Meta(min_length=1, max_length=40, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=NAME)]
 Question = Literal["options", "register", "crlf", "ping"]
 Version = Literal["1.0", "1.1", "1.2", "1.3"]
 
@@ -72,7 +73,7 @@ class Population(Struct, frozen=True):
     connections: Annotated[int, Meta(ge=1, le=10_000_000)]
     carrier: Literal["tcp", "tls", "ws", "wss"] | None = None
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    path: Annotated[str, Meta(pattern="^/[!-~]*$", max_length=255)] | None = None
+    path: Annotated[str, Meta(pattern=PATH, max_length=255)] | None = None
     origin: Text | None = None
     question: Question = "options"
     keepalive: Keepalive | None = None

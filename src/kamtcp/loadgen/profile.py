@@ -9,7 +9,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator
-from ipaddress import ip_network
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,11 +16,23 @@ import msgspec
 from msgspec import Struct
 
 from kamtcp.errors import UsageError
-from kamtcp.loadgen.phases import PHASES, Churn, Close, Phase, Ramp, Reconnect, Storm
-from kamtcp.loadgen.population import Population, Tls
+from kamtcp.loadgen.phases import PHASES, Phase
+from kamtcp.loadgen.population import NAME, PATH, Population
+from kamtcp.loadgen.profile_rules import between, within
 
 LARGEST = 1 << 20  # bytes of a file
 _EXPECTED = re.compile(r"Expected (.*?)(?:, got .*)?(?: - at .*)?$")
+
+_WORDS = (
+    (f"str matching regex {NAME!r}", "letters, digits, '.', '_' and '-'"),
+    (f"str matching regex {PATH!r}", "a path that begins with '/' and has no spaces"),
+    ("str", "text"),
+    ("float", "a number"),
+    ("int", "a whole number"),
+    ("bool", "true or false"),
+    ("array", "a list"),
+    ("object", "a table"),
+)
 
 
 class ProfileError(UsageError):
@@ -68,7 +79,8 @@ def read(text: str, name: str) -> Profile:
     populations = tuple(reader.populations(tables.get("population")))
     phases = tuple(reader.phases(tables.get("phase")))
     if not reader.mistakes:
-        reader.together(populations, phases)
+        for kind, number, key, mistake in between(populations, phases):
+            reader.say(_line(text, key, kind, number), f"{kind} {number}: {mistake}")
     if reader.mistakes:
         raise ProfileError(tuple(reader.mistakes))
     return Profile(populations, phases)
@@ -105,108 +117,47 @@ class _Reader:
             return
         yield from enumerate(found, start=1)
 
-    def make(self, wanted: Any, table: dict[str, Any], where: str, number: int, kind: str) -> Iterator[Any]:
-        """The struct, or nothing and what is wrong."""
+    def make(
+        self,
+        wanted: Any,
+        table: dict[str, Any],
+        where: str,
+        number: int,
+        kind: str,
+        *,
+        line: int | None = None,
+    ) -> Iterator[Any]:
+        """The struct, or nothing and what is wrong. `line`: of the key whose value this table is."""
         values, before = {}, len(self.mistakes)
         fields = {each.name: each for each in msgspec.structs.fields(wanted)}
         for key, value in table.items():
-            line = _line(self.text, key, kind, number)
+            place = line or _line(self.text, key, kind, number)
             if key not in fields:
                 near = difflib.get_close_matches(key, fields, 1)
                 self.say(
-                    line, f"{where}: unknown key {key!r}" + (f", did you mean {near[0]}?" if near else "")
+                    place, f"{where}: unknown key {key!r}" + (f", did you mean {near[0]}?" if near else "")
                 )
                 continue
             inner = _struct_in(fields[key].type)
             if inner is not None and isinstance(value, dict):
-                for made in self.make(inner, value, f"{where}: {key}", number, kind):
+                for made in self.make(inner, value, f"{where}: {key}", number, kind, line=place):
                     values[key] = made
                 continue
             try:
                 values[key] = msgspec.convert(value, fields[key].type)
             except msgspec.ValidationError as error:
                 self.say(
-                    line, f"{where}: {key}: expected {_wanted(fields[key].type, str(error))}, got {value!r}"
+                    place, f"{where}: {key}: expected {_wanted(fields[key].type, str(error))}, got {value!r}"
                 )
         for field in fields.values():
             if field.required and field.name not in table:
-                self.say(_line(self.text, None, kind, number), f"{where}: {field.name} is missing")
+                self.say(line or _line(self.text, None, kind, number), f"{where}: {field.name} is missing")
         if len(self.mistakes) == before:
             made = wanted(**values)
-            for key, mistake in _of_one(made, table):
-                self.say(_line(self.text, key, kind, number), f"{where}: {mistake}")
+            for key, mistake in within(made, frozenset(table)):
+                self.say(line or _line(self.text, key, kind, number), f"{where}: {mistake}")
             if len(self.mistakes) == before:
                 yield made
-
-    def together(self, populations: tuple[Population, ...], phases: tuple[Phase, ...]) -> None:
-        """What is wrong with tables that are right each for itself."""
-        names: dict[str, bool | None] = {}  # None: never opened; whether some are open
-        for number, population in enumerate(populations, start=1):
-            if population.name in names:
-                line = _line(self.text, "name", "population", number)
-                self.say(line, f"population {number}: another one is named {population.name!r} too")
-            names[population.name] = None
-        for number, phase in enumerate(phases, start=1):
-            where = f"phase {number} ({phase.__struct_config__.tag})"
-            line = _line(self.text, "populations", "phase", number)
-            for name in phase.populations:
-                if name not in names:
-                    self.say(line, f"{where}: no population is named {name!r} (there are {', '.join(names)})")
-            line = _line(self.text, "kind", "phase", number)
-            mine = [name for name in names if not phase.populations or name in phase.populations]
-            if isinstance(phase, Ramp):
-                names.update(dict.fromkeys(mine, True))
-            elif not isinstance(phase, Churn) and mine and not any(names[name] for name in mine):
-                opened = any(names[name] is not None for name in mine)
-                if not (isinstance(phase, Reconnect) and opened):
-                    self.say(line, f"{where}: nothing is open; expected a ramp before it")
-            if isinstance(phase, Close) and phase.share == 1:
-                names.update({name: False for name in mine if names[name]})
-            elif isinstance(phase, Reconnect):
-                names.update({name: True for name in mine if names[name] is not None})
-
-
-def _of_one(made: Population | Phase | Struct, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong between the keys of one table: (key, mistake)."""
-    if isinstance(made, (Ramp, Reconnect)) and (made.rate is None) is (made.seconds is None):
-        yield "rate", "expected either rate or seconds"
-    if isinstance(made, Storm) and made.first > made.highest:
-        yield "first", f"first: expected at most highest ({made.highest:g}), got {made.first:g}"
-    if isinstance(made, Tls) and made.lowest and made.highest and made.lowest > made.highest:
-        yield "lowest", f"lowest: expected at most highest ({made.highest}), got {made.lowest!r}"
-    if not isinstance(made, Population):
-        return
-    carrier = made.carrier
-    if carrier in ("tcp", "ws") and "tls" in table:
-        yield "tls", f"tls: expected carrier tls or wss beside it, got {carrier!r}"
-    if carrier in ("tcp", "tls"):
-        for key in ("path", "origin"):
-            if key in table:
-                yield key, f"{key}: expected carrier ws or wss beside it, got {carrier!r}"
-    if made.behaviour == "silent":
-        for key in ("question", "keepalive", "credentials", "expires"):
-            if key in table:
-                yield key, f"{key}: a silent population sends nothing"
-    if (made.behaviour == "slow-reader") is (made.read_rate is None):
-        yield "read_rate", "read_rate: expected beside behaviour slow-reader, and there alone"
-    if made.credentials is not None and not _asks_sip(made):
-        yield "credentials", "credentials: expected question or keepalive options or register"
-    if "expires" in table and "register" not in _asked(made):
-        yield "expires", "expires: expected question or keepalive register"
-    if made.sources is not None:
-        try:
-            ip_network(made.sources)
-        except ValueError as error:
-            yield "sources", f"sources: expected ADDRESS/PREFIX, got {made.sources!r} ({error})"
-
-
-def _asked(population: Population) -> tuple[str, ...]:
-    held = population.keepalive
-    return (population.question, held.what) if held is not None else (population.question,)
-
-
-def _asks_sip(population: Population) -> bool:
-    return not {"options", "register"}.isdisjoint(_asked(population))
 
 
 def _struct_in(wanted: Any) -> Any | None:
@@ -223,7 +174,10 @@ def _wanted(wanted: Any, said: str) -> str:
         if get_origin(each) is Literal:
             return "one of " + ", ".join(get_args(each))
     match = _EXPECTED.search(said)
-    return match[1].replace("`", "").replace("| null", "").strip() if match else said
+    text = match[1].replace("`", "").replace(" | null", "") if match else said
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _line(text: str, key: str | None, kind: str | None = None, number: int = 1) -> int | None:
