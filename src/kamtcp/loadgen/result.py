@@ -7,7 +7,17 @@ from msgspec import Struct, field
 from kamtcp.loadgen.histogram import Histogram
 from kamtcp.loadgen.tally import Failures, Tally
 
-__all__ = ["STAGES", "Failures", "Percentiles", "Result", "Row", "Stretch", "Tally", "WorkerResult", "percentiles"]
+__all__ = [
+    "STAGES",
+    "Failures",
+    "Percentiles",
+    "Result",
+    "Row",
+    "Stretch",
+    "Tally",
+    "WorkerResult",
+    "percentiles",
+]
 
 # Each from the scheduled moment: TCP open, TLS handshake done, WebSocket up, answer; storm: loss to answer.
 STAGES = ("connect", "tls", "upgrade", "answer", "back")
@@ -28,7 +38,8 @@ def percentiles(times: Histogram) -> Percentiles | None:
     """None without values."""
     if not times.count:
         return None
-    return Percentiles(times.count, *times.percentiles((50.0, 90.0, 99.0, 99.9)), times.maximum)
+    p50, p90, p99, p999 = times.percentiles((50.0, 90.0, 99.0, 99.9))
+    return Percentiles(times.count, p50, p90, p99, p999, times.maximum)
 
 
 class Row(Struct, frozen=True, array_like=True):
@@ -75,7 +86,9 @@ class Stretch(Struct):
     @property
     def offered_rate(self) -> float | None:
         """Connections per second as the schedule had them; None if it had all at one moment."""
-        return (self.tally.offered - 1) / self.due_last if self.due_last > 0 and self.tally.offered > 1 else None
+        return (
+            (self.tally.offered - 1) / self.due_last if self.due_last > 0 and self.tally.offered > 1 else None
+        )
 
     @property
     def answered_rate(self) -> float | None:
