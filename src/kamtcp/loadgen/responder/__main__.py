@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 import msgspec
@@ -52,6 +53,8 @@ def main(argv: list[str]) -> int:
     guard = None
     if options.password is not None:
         guard = Guard(options.password, options.user, options.realm, options.algorithm, options.nonce_seconds)
+    # a second signal, while the first is being obeyed, changes nothing any more
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         settings = Settings(
             tuple(aim(each) for each in options.target),

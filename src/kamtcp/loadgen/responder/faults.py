@@ -12,7 +12,7 @@ class Fault(Enum):
     """By the name that `--fault` has."""
 
     SILENT = "silent"  # takes everything, answers nothing (TLS and the WebSocket upgrade work)
-    DRIBBLE = "dribble"  # answers byte by byte, one each 10 ms
+    DRIBBLE = "dribble"  # answers byte by byte, one each ms
     CLOSE = "close"  # closes (FIN) once it has accepted
     RESET = "reset"  # resets (RST) once it has accepted
     GARBAGE = "garbage"  # answers what is no SIP, no WebSocket

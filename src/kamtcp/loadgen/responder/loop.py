@@ -31,7 +31,7 @@ _READ = 16384  # bytes at a time
 _BATCH = 64  # connections accepted between two looks at epoll
 _TICK = 0.25  # seconds between looks at the clock
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_PACE: dict[Fault | None, float] = {Fault.SLOW_ACCEPT: 0.1, Fault.DRIBBLE: 0.01}  # seconds between ticks
+_PACE: dict[Fault | None, float] = {Fault.SLOW_ACCEPT: 0.1, Fault.DRIBBLE: 0.001}  # seconds between ticks
 _UNSENT = 1 << 18  # bytes kept for a peer that dribbling can't keep up with
 
 

@@ -125,7 +125,10 @@ def cut(data: bytes) -> tuple[list[Request | None], bytes]:
                 _no_sip(data)
             break
         if data.startswith(b"SIP/2.0 "):
-            data = data[end + 4 + _length_of_answer(data[:end]) :]
+            whole = end + 4 + _length_of_answer(data[:end])
+            if whole > len(data):
+                break
+            data = data[whole:]
             continue
         request = Request(data[:end])
         if request.length is None:

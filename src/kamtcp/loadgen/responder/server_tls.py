@@ -22,7 +22,7 @@ def server_context(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if settings.certificate is not None:
         return _load(context, settings.certificate, settings.certificate)
-    made = expired() if settings.fault is Fault.EXPIRED else self_signed(name="responder")
+    made = expired(name="responder") if settings.fault is Fault.EXPIRED else self_signed(name="responder")
     memory = os.memfd_create("certificate")  # the ssl module reads files only; nothing is left behind
     try:
         os.write(memory, made)

@@ -39,7 +39,10 @@ def serve(
     on_tick: Callable[[Totals], None] | None = None,
     end_with_parent: bool = False,
 ) -> Totals:
-    """Listen and answer until SIGINT or SIGTERM comes. To be called by the main thread of a process with no other.
+    """Listen and answer until SIGINT or SIGTERM comes. To be called by the only thread of a process.
+
+    Both signals are blocked meanwhile. A caller that has more to do afterwards blocks them itself beforehand: one that
+    comes twice would end it there.
 
     Args:
         settings: what to do.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,8 @@ class Started:
 
     Args:
         argv: arguments of `python -m kamtcp.loadgen.responder`.
-        within: command line that its own is appended to, to run it elsewhere (`nsenter …`).
+        within: command line that its own is appended to, and that becomes it (`nsenter --net=…`; no fork, no other
+            namespace of processes).
 
     Attributes:
         ready: its pids, its sockets, and where it listens in truth.
@@ -70,7 +70,7 @@ class Started:
             KamtcpError: it had failed.
         """
         if self._process.poll() is None:
-            os.kill(self.ready.pid, signal.SIGTERM)
+            self._process.terminate()
         out, said = self._process.communicate(timeout=20)
         if self._process.returncode:
             raise KamtcpError(said.decode(errors="replace").strip())
