@@ -8,7 +8,7 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose import rules
+from kamtcp.diagnose import accepting, rules
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
 from kamtcp.model.absent import Absent
@@ -48,8 +48,10 @@ class Verdict(Struct, frozen=True):
         return None if self.blind else True
 
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
-        """Findings that are at least so bad."""
-        return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
+        """Findings that are at least so bad, without those that are accepted."""
+        return tuple(
+            each for each in self.findings if RANK[each.severity] <= RANK[severity] and not each.accepted
+        )
 
 
 def judge(
@@ -80,8 +82,9 @@ def judge(
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)
+    found = accepting.apply(judgement.findings, snapshot.accepted, instance, snapshot.machine.realtime)
     return Verdict(
-        situation, ladder, judgement.findings,
+        situation, ladder, found,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
     )  # fmt: skip
