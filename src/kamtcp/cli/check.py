@@ -6,13 +6,13 @@ import argparse
 
 from msgspec.structs import replace
 
-from kamtcp.cli import highest, out, source, target
+from kamtcp.cli import before_start, highest, out, source, target
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.judge import choose, verdicts
 from kamtcp.diagnose.accepting import Acceptances, outcome
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.verdict import Verdict
-from kamtcp.errors import UsageError
+from kamtcp.errors import ConfigError, UsageError
 from kamtcp.model.acceptance import AcceptFile
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.survey.accepted import ACCEPT_FILE, collect
@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     target.add_options(parser)
     parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
     source.add_options(parser)
+    before_start.add_options(parser)
     parser.add_argument("--accept", metavar="FILE",
                         help=f"accepted findings, instead of {ACCEPT_FILE} of the host that is judged")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
@@ -41,13 +42,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit | int:
     """Look, judge, write, and give the exit code."""
+    try:
+        return _run(options)
+    except ConfigError as error:
+        if options.nagios:
+            raise
+        return before_start.refused(error)
+
+
+def _run(options: argparse.Namespace) -> Exit | int:
+    if options.args is not None and options.kamailio_cfg is None:
+        raise UsageError("--args: arguments of what? name a configuration with --kamailio-cfg")
     places = source.hosts(options)
     host = places[-1]
     only = options.instance if options.instance and options.instance.isdecimal() else ""
     snapshot = take(host, only=only)
     if options.accept is not None:
         snapshot = replace(snapshot, accepted=_accepted(options.accept))
-    if options.recording is None:
+    if options.kamailio_cfg is not None:
+        snapshot = before_start.snapshot_of(options, host, snapshot)
+    elif options.recording is None:
         highest.keep(host, snapshot)
     if options.save_target:
         _save_target(options, snapshot)
@@ -79,6 +93,8 @@ def exit_code(
     """1 for findings, else 3 where something unseen matters or the accepted ones can't all be told, else 0."""
     if any(verdict.at_or_above(fail_on) for verdict, _ in rows):
         return Exit.FINDINGS
+    if any(verdict.start is not None and verdict.start.starts is None for verdict, _ in rows):
+        return Exit.BLIND
     if any(verdict.blind for verdict, _ in rows) or (acceptances is not None and acceptances.problems):
         return Exit.BLIND
     return Exit.OK
@@ -93,7 +109,7 @@ def _print(
 
     where_to, parts = screen(), []
     for verdict, where in rows:
-        hint = "" if options.recording else _hint(verdict)
+        hint = "" if options.recording or options.kamailio_cfg else _hint(verdict)
         parts.append(text(verdict, where, where_to, save_hint=hint))
     before = "".join(f"{each}\n" for each in accepted_text.problems(acceptances, where_to))
     after = "".join(f"{each}\n" for each in accepted_text.unmatched(acceptances, where_to))

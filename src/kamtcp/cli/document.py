@@ -10,6 +10,7 @@ from kamtcp.capacity.timers import Timer
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.accepting import Acceptances
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.starting import Starting
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent
 from kamtcp.model.snapshot import Snapshot
@@ -40,6 +41,7 @@ class Judged(msgspec.Struct, frozen=True):
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
+    start: Starting | None
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -54,7 +56,10 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def document(
-    snapshot: Snapshot, rows: tuple[tuple[Verdict, str], ...], exit_code: int, acceptances: Acceptances | None = None
+    snapshot: Snapshot,
+    rows: tuple[tuple[Verdict, str], ...],
+    exit_code: int,
+    acceptances: Acceptances | None = None,
 ) -> bytes:
     """The document, indented for people, one newline at its end."""
     judged = tuple(_judged(verdict, where) for verdict, where in rows)
@@ -97,4 +102,5 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,
+        start=verdict.start,
     )

@@ -6,6 +6,7 @@ Source  the Monitoring Plugins' development guidelines: 0 OK, 1 WARNING, 2 CRITI
 from __future__ import annotations
 
 from kamtcp.capacity.ceiling import Kind
+from kamtcp.cli.before_start_text import answer
 from kamtcp.cli.report import headline
 from kamtcp.diagnose.accepting import Acceptances
 from kamtcp.diagnose.codes import Severity
@@ -25,7 +26,8 @@ def line(
     bad = [f for verdict, _ in rows for f in verdict.at_or_above(fail_on)]
     blind = [each for verdict, _ in rows for each in verdict.blind]
     wrong = acceptances.problems if acceptances is not None else ()
-    state = 2 if fatal else 1 if bad else 3 if blind or wrong else 0
+    close = any(verdict.start is not None and verdict.start.starts is None for verdict, _ in rows)
+    state = 2 if fatal else 1 if bad else 3 if blind or wrong or close else 0
     codes = " ".join(sorted({each.code for each in (*fatal, *bad)}))
     text = "; ".join(_one(verdict) for verdict, _ in rows)
     if state == 3 and blind:
@@ -46,7 +48,10 @@ def unknown(text: str) -> tuple[str, int]:
 
 def _one(verdict: Verdict) -> str:
     name = verdict.situation.instance.name if verdict.situation.instance else verdict.situation.machine.node
-    return f"{name}: {headline(verdict).split('. ')[0].rstrip('.')}".replace("|", "/")
+    before = answer(verdict)
+    return f"{name}: {f'{before} ' if before else ''}{headline(verdict).split('. ')[0].rstrip('.')}".replace(
+        "|", "/"
+    )
 
 
 def _perfdata(verdict: Verdict) -> list[str]:

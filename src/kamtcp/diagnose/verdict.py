@@ -8,9 +8,10 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose import accepting, rules
+from kamtcp.diagnose import accepting, rules, starting
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.starting import Starting
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
@@ -25,6 +26,7 @@ class Verdict(Struct, frozen=True):
         ladder, findings: the judgement.
         blind: ceilings that can't be told and could lie below the target or the binding ceiling.
         unseen: everything else that could not be seen, with its reason.
+        start: of an instance that is not started, whether it would start.
     """
 
     situation: Situation
@@ -32,6 +34,7 @@ class Verdict(Struct, frozen=True):
     findings: tuple[Finding, ...]
     blind: tuple[Ceiling, ...]
     unseen: tuple[Absent, ...]
+    start: Starting | None = None
 
     @property
     def binding(self) -> Ceiling | None:
@@ -82,11 +85,13 @@ def judge(
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)
-    found = accepting.apply(judgement.findings, snapshot.accepted, instance, snapshot.machine.realtime)
+    said = starting.as_before_start(judgement.findings, instance)
+    found = accepting.apply(said, snapshot.accepted, instance, snapshot.machine.realtime)
     return Verdict(
         situation, ladder, found,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
+        starting.judge(situation, said),
     )  # fmt: skip
 
 

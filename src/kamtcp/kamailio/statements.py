@@ -32,7 +32,7 @@ def parse(stream: Stream, path: str) -> Config:
         path: of the main file.
     """
     stream.keywords = KEYWORDS
-    return _Parser(stream).run(path)
+    return Parser(stream).run(path)
 
 
 def module_name(text: str) -> str:
@@ -40,7 +40,9 @@ def module_name(text: str) -> str:
     return text.rpartition("/")[2].removesuffix(".so")
 
 
-class _Parser:
+class Parser:
+    """Reads one stream; `block` is what becomes of the inside of a route."""
+
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.assignments: list[Setting] = []
@@ -56,7 +58,7 @@ class _Parser:
             if token.kind == WORD:
                 self.statement(token)
             elif token.kind == MARK and token.text == "{":
-                stream.skip_block()
+                self.block()
         return Config(
             path=path,
             params={setting.name: setting for setting in self.assignments},
@@ -152,7 +154,11 @@ class _Parser:
                     stream.back(token)
                     break
         if self.take("{"):
-            stream.skip_block()
+            self.block()
+
+    def block(self) -> None:
+        """Leave a block whose brace was just read."""
+        self.stream.skip_block()
 
     def loadmodule(self, token: Token) -> None:
         self.take("(")
