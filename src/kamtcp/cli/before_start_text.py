@@ -43,7 +43,7 @@ def assumptions(instance: Instance, screen: Screen) -> list[str]:
     foreseen = instance.foreseen
     assert foreseen is not None
     said = (
-        f"Assumed: open files {foreseen.descriptors}. Route blocks, modules and databases are not tried out:"
+        f"Assumed: started {foreseen.descriptors}. Route blocks, modules and databases are not tried out:"
         f" kamailio -c -f {foreseen.config} does that."
     )
     return wrapped(said, screen.width, "  ", "")

@@ -59,7 +59,7 @@ def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> l
     """The answer: what stops first, at how many, and whether the target is met."""
     line = headline(verdict)
     if verdict.start is not None:
-        line = f"{before_start_text.answer(verdict)} {line}"
+        line = f"{before_start_text.answer(verdict)} {line.replace('Stops', 'Would stop', 1)}"
     lines = [screen.style(each, "bold") for each in wrapped(line, screen.width, "  ", "")]
     lines += wrapped(headline_of_rates(verdict), screen.width, "  ", "")
     s = verdict.situation

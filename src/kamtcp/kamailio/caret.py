@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from kamtcp.model.absent import Absent
 
-_PLACE = re.compile(r"(?:^|at )(\S.*?):(\d+)(?=;|$)")
+_PLACE = re.compile(r"(\S.*?):(\d+)$")
+_INCLUDED = re.compile(r"\bat (\S.*?):(\d+)(?=;|$)")
 _QUOTED = re.compile(r"'([^']{1,60})'")
 #: columns of a line that are shown
 _WIDTH = 100
@@ -31,7 +32,7 @@ def pointed(problem: Absent, open_file: Callable[[str], bytes]) -> tuple[str, ..
     found = _PLACE.match(problem.source)
     said = problem.detail
     if found is None:
-        found = _PLACE.search(problem.detail)
+        found = _INCLUDED.search(problem.detail)
         said = f"{problem.source}: {problem.why.value}" + (f" ({problem.detail})" if found is None else "")
     if found is None:
         return (said,)

@@ -13,7 +13,7 @@ from kamtcp.host.door import Host
 from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config
 from kamtcp.model.absent import UNLIMITED, Absent, Limit, Why
-from kamtcp.model.instance import Cgroup, Unit
+from kamtcp.model.instance import Cgroup, Role, Unit
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.observe import limits as process_limits
 from kamtcp.observe import units
@@ -63,7 +63,8 @@ def surroundings(host: Host) -> None:
 
 def collect(host: Host, snapshot: Snapshot, config: Config, line: CommandLine) -> StartLimits:
     """As the unit would start it where there is one, else as the shell that runs kamtcp."""
-    found = _of_unit(host) or _of_shell(host, snapshot, config, line)
+    unit = attempt(UNIT, lambda: units.collect(host, UNIT))
+    found = _of_unit(unit) or _of_shell(host, snapshot, config, line, unit)
     wanted = config.params.get("open_files_limit")
     raised = wanted.value if wanted is not None and type(wanted.value) is int else 0
     soft, hard, privileged = found.soft, found.hard, _privileged(found)
@@ -81,8 +82,7 @@ def _privileged(found: StartLimits) -> bool:
     return isinstance(found.capabilities, int) and bool(found.capabilities >> CAP_SYS_RESOURCE & 1)
 
 
-def _of_unit(host: Host) -> StartLimits | None:
-    unit = attempt(UNIT, lambda: units.collect(host, UNIT))
+def _of_unit(unit: units.Unit | Absent) -> StartLimits | None:
     if isinstance(unit, Absent) or not unit.path or unit.masked:
         return None
     nofile, tasks = unit.limit_nofile, unit.tasks_max
@@ -103,25 +103,48 @@ def _of_unit(host: Host) -> StartLimits | None:
         else unit.limit_memlock.soft
     )
     return StartLimits(soft, hard, memlock, 1 << CAP_SYS_RESOURCE if everything else 0, of_unit,
-                       f"as {UNIT} starts it, {said}", _cgroup_of(unit),
+                       f"by {UNIT}, {said}", _cgroup_of(unit),
     )  # fmt: skip
 
 
-def _of_shell(host: Host, snapshot: Snapshot, config: Config, line: CommandLine) -> StartLimits:
-    """Of kamtcp itself: whatever starts Kamailio from here hands them on."""
+def _of_shell(
+    host: Host, snapshot: Snapshot, config: Config, line: CommandLine, unit: units.Unit | Absent
+) -> StartLimits:
+    """Of kamtcp itself, since whatever starts Kamailio from here hands them on; else of a Kamailio that runs."""
     own = attempt("/proc/self/limits", lambda: process_limits.parse(host.read("/proc/self/limits")))
-    no_unit = Absent("systemd unit", Why.MISSING, f"no {UNIT} here")
-    nofile = own if isinstance(own, Absent) else own.get(process_limits.OPEN_FILES)
-    memlock = own if isinstance(own, Absent) else own.get(process_limits.LOCKED_MEMORY)
     capabilities = snapshot.machine.capabilities
     if line.user or "user" in config.params:  # it changes to that user after it has raised the limit
         capabilities &= 1 << CAP_SYS_RESOURCE
-    why = f"as this shell would start it; there is no {UNIT}"
-    return StartLimits(
-        nofile if isinstance(nofile, Absent) else nofile.soft, nofile if isinstance(nofile, Absent) else nofile.hard,
-        memlock if isinstance(memlock, Absent) else memlock.soft, capabilities, no_unit, why,
-        _own_cgroup(host),
-    )  # fmt: skip
+    none = _no_unit(unit)
+    if not isinstance(own, Absent):
+        nofile, memlock = own.get(process_limits.OPEN_FILES), own.get(process_limits.LOCKED_MEMORY)
+        return StartLimits(
+            nofile if isinstance(nofile, Absent) else nofile.soft,
+            nofile if isinstance(nofile, Absent) else nofile.hard,
+            memlock if isinstance(memlock, Absent) else memlock.soft,
+            capabilities, none, f"from the shell that runs kamtcp, with its limits ({none})", _own_cgroup(host),
+        )  # fmt: skip
+    mains = [
+        each for instance in snapshot.instances for each in instance.processes if each.role is Role.TCP_MAIN
+    ]
+    if len(mains) != 1:
+        return StartLimits(
+            own, own, own, capabilities, none, f"under limits that could not be seen ({none})", own
+        )
+    main = mains[0]
+    cgroup = next(each.cgroup for each in snapshot.instances if main in each.processes)
+    return StartLimits(main.nofile_soft, main.nofile_hard, own, main.capabilities, none,
+                       f"as the one that runs (pid {main.pid}), with its limits ({none})", cgroup)  # fmt: skip
+
+
+def _no_unit(unit: units.Unit | Absent) -> Absent:
+    """Why no unit is taken to start it."""
+    if isinstance(unit, Absent):
+        return unit
+    if unit.masked:
+        return Absent(UNIT, Why.MISSING, "masked")
+    unseen = [each for each in unit.problems if each.why is not Why.MISSING]
+    return Absent(UNIT, unseen[0].why if unseen else Why.MISSING)
 
 
 def _own_cgroup(host: Host) -> Cgroup | Absent:
