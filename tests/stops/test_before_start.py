@@ -49,7 +49,18 @@ def judged(standin: StandIn, text: str | None, args: tuple[str, ...], *options: 
     if text is not None:
         path = "/etc/kamailio/next.cfg"
         write(standin, path, text)
-    words = [sys.executable, "-m", "kamtcp", "check", "--json", "--kamailio-cfg", path, "--args", " ".join(args), *options]
+    words = [
+        sys.executable,
+        "-m",
+        "kamtcp",
+        "check",
+        "--json",
+        "--kamailio-cfg",
+        path,
+        "--args",
+        " ".join(args),
+        *options,
+    ]
     done = standin.run(words, env={**os.environ, "PYTHONPATH": SRC}, check=False, timeout=60)
     assert done.stdout, done.stderr.decode()
     return msgspec.json.decode(done.stdout, type=Document).judged[0], done.returncode
@@ -110,7 +121,9 @@ def test_what_modules_take_at_start_does_not_fit_into_one_megabyte():
 def test_open_files_limit_above_the_units_hard_limit():
     config = Scenario(open_files_limit=3000)
     with StandIn(packages_root()) as host:
-        write(host, "/etc/systemd/system/kamailio.service.d/limits.conf", "[Service]\nLimitNOFILE=1024:2000\n")
+        write(
+            host, "/etc/systemd/system/kamailio.service.d/limits.conf", "[Service]\nLimitNOFILE=1024:2000\n"
+        )
         said, code = judged(host, config.render(), PACKAGED)
         assert (said.start is not None and said.start.starts, code) == (False, 1)
         with pytest.raises(StandInError):
@@ -132,7 +145,17 @@ def test_what_is_foreseen_is_what_a_start_makes(config, args):
         path = "/etc/kamailio/next.cfg" if text is not None else STOCK_CONFIG
         if text is not None:
             write(host, path, text)
-        words = [sys.executable, "-m", "kamtcp", "check", "--json", "--kamailio-cfg", path, "--args", " ".join(args)]
+        words = [
+            sys.executable,
+            "-m",
+            "kamtcp",
+            "check",
+            "--json",
+            "--kamailio-cfg",
+            path,
+            "--args",
+            " ".join(args),
+        ]
         done = host.run(words, env={**os.environ, "PYTHONPATH": SRC}, check=False, timeout=60)
         document = msgspec.json.decode(done.stdout, type=Document)
         before = document.snapshot.instances[0]
@@ -150,7 +173,14 @@ def test_what_is_foreseen_is_what_a_start_makes(config, args):
     assert isinstance(after.shared_memory, SharedMemory)
     assert before.foreseen.shared_low <= after.shared_memory.real_used <= before.foreseen.shared_high
     assert before.shared_memory.total == after.shared_memory.total  # type: ignore[union-attr]
-    for name in ("tcp_max_connections", "tcp_connection_lifetime", "tcp_rd_buf_size", "pkg_bytes", "shm_megabytes", "tcp_children"):
+    for name in (
+        "tcp_max_connections",
+        "tcp_connection_lifetime",
+        "tcp_rd_buf_size",
+        "pkg_bytes",
+        "shm_megabytes",
+        "tcp_children",
+    ):
         assert _number(before, name) == _number(after, name), name
     if isinstance(before.openssl, int) and before.openssl:
         assert before.openssl == after.openssl

@@ -96,15 +96,18 @@ def private_memory(s: Situation) -> Ceiling:
     top = limit if isinstance(hard, Absent) else hard
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
     base = _pkg_base(s, each.value * (top + 5 * s.require().process_count))
-    # whether one that is not started will start hangs on the table alone
-    spare = Figure(
-        200_000 if s.require().foreseen is None else 0, "bytes left for messages", Origin.REFERENCE
-    )
+    inputs: tuple[Figure, ...] = (pool, base)
+    less = f" - {base.value:.0f} ({base.what})"
+    if s.require().foreseen is None:  # whether one that is not started will start hangs on the table alone
+        spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
+        inputs += (spare,)
+        less += f" - {spare.value:.0f} ({spare.what})"
+    room = pool.value - sum(figure.value for figure in inputs[1:])
     return PKG.met(
-        int((pool.value - base.value - spare.value) // each.value) - 5 * s.require().process_count,
-        f"({pool.value:.0f} ({pool.what}) - {base.value:.0f} ({base.what}) - {spare.value:.0f} ({spare.what}))"
-        f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
-        (pool, base, spare, each), now=top, goal=s.goal_held,
+        int(room // each.value) - 5 * s.require().process_count,
+        f"({pool.value:.0f} ({pool.what}){less}) / {each.value:.0f} ({each.what})"
+        f" - {5 * s.require().process_count} (descriptors of processes)",
+        (*inputs, each), now=top, goal=s.goal_held,
     )  # fmt: skip
 
 

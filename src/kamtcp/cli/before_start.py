@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
+from kamtcp.cli.run import Parser
 from kamtcp.errors import ConfigError, UsageError
 from kamtcp.host.door import Host
 from kamtcp.model.snapshot import Snapshot
@@ -19,6 +20,8 @@ _SHOWN = 20
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The file and its arguments."""
+    if isinstance(parser, Parser):
+        parser.dashed |= {"--args"}
     group = parser.add_argument_group(
         "before a start", "judge a configuration that is not started, with this host's limits"
     )

@@ -14,7 +14,7 @@ def answer(verdict: Verdict) -> str:
     if start is None:
         return ""
     if start.starts:
-        return "Would start."
+        return f"Would start, but {'; '.join(start.why)}." if start.why else "Would start."
     word = "Would NOT start" if start.starts is False else "May fail to start, too close to tell"
     return f"{word}: {'; '.join(start.why)}."
 

@@ -41,12 +41,15 @@ def judge(s: Situation, findings: tuple[Finding, ...]) -> Starting | None:
     """Of an instance that is not started; None of all others."""
     if s.instance is None or s.instance.foreseen is None:
         return None
+    if not s.require().processes:
+        return Starting(True, ("TCP is switched off (disable_tcp, -T): it takes no connection at all",))
     private, shared = _private(s), _shared(s)
     certain = [each.evidence for each in findings if each.code in REFUSE and each.code != "MEM001"]
     certain += [private[1]] if private[0] is False else []
+    certain += _beyond_nr_open(s)
     if certain:
         return Starting(False, tuple(certain))
-    close = [text for sure, text in (private, shared) if sure is None]
+    close = [text for sure, text in (private, shared, _memory(s)) if sure is None]
     return Starting(None if close else True, tuple(close))
 
 
@@ -65,6 +68,27 @@ def _private(s: Situation) -> tuple[bool | None, str]:
     if table + foreseen.private_low > pool:
         return False, text
     return (None if table + foreseen.private_high > pool else True), text
+
+
+def _beyond_nr_open(s: Situation) -> list[str]:
+    """No privilege raises RLIMIT_NOFILE beyond it, and a raise that fails ends the start (increase_open_fds())."""
+    wanted, most = s.number("open_files_limit"), s.sysctl("fs.nr_open")
+    if not isinstance(wanted, int) or not isinstance(most, int) or wanted <= most:
+        return []
+    return [f"open_files_limit={wanted:,} ({_where(s, 'open_files_limit')}) is above fs.nr_open={most:,}"]
+
+
+def _memory(s: Situation) -> tuple[bool | None, str]:
+    """Pools that are larger than the machine."""
+    total, shm, pkg = s.machine.memory_total_bytes, s.number("shm_megabytes"), s.number("pkg_megabytes")
+    if not isinstance(total, int) or not isinstance(shm, int) or not isinstance(pkg, int):
+        return True, ""
+    if max(shm, pkg) << 20 <= total:
+        return True, ""
+    return None, (
+        f"-m {shm} or -M {pkg} is more than the machine's memory of {total >> 20:,} MB: whether the kernel grants it"
+        " hangs on swap and vm.overcommit_memory"
+    )
 
 
 def _where(s: Situation, name: str) -> str:

@@ -33,7 +33,8 @@ def pointed(problem: Absent, open_file: Callable[[str], bytes]) -> tuple[str, ..
     said = problem.detail
     if found is None:
         found = _INCLUDED.search(problem.detail)
-        said = f"{problem.source}: {problem.why.value}" + (f" ({problem.detail})" if found is None else "")
+        more = problem.detail.partition("; ")[2] if found is not None else problem.detail
+        said = f"{problem.source}: {problem.why.value}" + (f" ({more})" if more else "")
     if found is None:
         return (said,)
     file, number = found.group(1), int(found.group(2)[:9])
@@ -52,8 +53,6 @@ def pointed(problem: Absent, open_file: Callable[[str], bytes]) -> tuple[str, ..
 
 def _column(line: str, said: str, name: str) -> int:
     """Of the piece that the message quotes, else of the first of its words that stands there, else of the first word."""
-    quoted = _QUOTED.findall(said)
-    words = [*quoted, name, *(word for word in re.findall(r"[\w.]{3,}", said))]
-    found = (line.find(word) for word in words if word)
-    first = len(line) - len(line.lstrip())
-    return next((at for at in found if at >= 0), first)
+    words = [*_QUOTED.findall(said), name, *re.findall(r"[\w.]+", said)]
+    found = (re.search(rf"(?<!\w){re.escape(word)}(?!\w)", line) for word in words if word)
+    return next((each.start() for each in found if each), len(line) - len(line.lstrip()))

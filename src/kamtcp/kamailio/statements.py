@@ -296,11 +296,11 @@ class Parser:
     def add_listen(
         self, token: Token, text: str, more: Mapping[str, str], workers: int, *, sure: bool
     ) -> None:
-        place = _place(text)
-        if place is None:
+        found = place(text)
+        if found is None:
             self.problem(token, f"address {text[:60]!r} is not [protocol:]address[:port]")
             return
-        protocol, addresses, port, port_end = place
+        protocol, addresses, port, port_end = found
         self.listens.append(
             Listen(
                 protocol=protocol,
@@ -324,7 +324,7 @@ class Parser:
             count += 1
 
 
-def _place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
+def place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
     """Take "[protocol:]address[:port[-port]]" apart; the address may be a "(list, of, them)"."""
     protocol, colon, rest = text.partition(":")
     if not colon or protocol.lower() not in PROTOCOLS | {"*"}:

@@ -15,14 +15,16 @@ import shlex
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kamtcp.errors import ConfigError, UsageError
 from kamtcp.host.door import Host
 from kamtcp.kamailio import caret, cmdline, effective, footprint, versions, weight
 from kamtcp.kamailio.cmdline import CommandLine
-from kamtcp.kamailio.config import Config, read_config
+from kamtcp.kamailio.config import Config, Listen, ModParam, Module, read_config
 from kamtcp.kamailio.preprocess import Stream
 from kamtcp.kamailio.rpc import Rpc
+from kamtcp.kamailio.statements import module_name, place
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Foreseen, Instance, Parameter, Process, Role, SharedMemory
 from kamtcp.model.machine import ListenQueue
@@ -60,6 +62,9 @@ def of_arguments(path: str, arguments: str) -> Start:
         raise UsageError(
             f"--args: {line.wrong[0]!r} is not what kamailio(8) takes; Kamailio would not start as meant"
         )
+    for text in line.listens:
+        if place(text) is None:
+            raise UsageError(f"--args: -l {text!r} is not [protocol:]address[:port]")
     if line.config_path not in (cmdline.DEFAULT_CONFIG, path):
         raise UsageError("--args: leave out -f; --kamailio-cfg names the file")
     return Start(path, arguments, line)
@@ -82,6 +87,7 @@ def collect(start: Start, own: Host, host: Host, snapshot: Snapshot, *, away: bo
     known = None if isinstance(version, Absent) else versions.parse_version(version)
     config, script = _configuration(start, own, known)
     line = start.line
+    config = _with_arguments(config, line)
     rpc = _Silent()
     found = parameters.collect(rpc, line, config, version)
     workers = _number(effective.tcp_children(line, config).value) + _own_workers(config)
@@ -175,6 +181,21 @@ def _configuration(start: Start, own: Host, version: versions.Version | None) ->
         stream.add_rule(kind, text, "command line", 0)
     stream.push_file(path, data)
     return config, weight.weigh(stream, path)
+
+
+def _with_arguments(config: Config, line: CommandLine) -> Config:
+    """The file, and what arguments add to it: listeners, modules, module parameters."""
+    places = [place(text) for text in line.listens]
+    return replace(
+        config,
+        listens=(*config.listens, *(
+            Listen(found[0], found[1], found[2], "command line -l", 0, found[3]) for found in places if found is not None
+        )),
+        modules=(*config.modules, *(Module(module_name(each), "command line", 0) for each in line.modules)),
+        modparams=(*config.modparams, *(
+            ModParam(each.module, each.name, each.value, "command line", 0) for each in line.modparams
+        )),
+    )  # fmt: skip
 
 
 def _processes(
