@@ -66,8 +66,10 @@ def judged(standin: StandIn, text: str | None, args: tuple[str, ...], *options: 
     return msgspec.json.decode(done.stdout, type=Document).judged[0], done.returncode
 
 
-def running_instance(running: Running) -> Instance:
-    return take(Live(), only=str(running.pid)).instances[0]
+def running_instance(running: Running) -> Instance | None:
+    """Of all Kamailios on this machine, the one that was started here; None once it has ended."""
+    found = take(Live(), only=str(running.pid)).instances
+    return next((each for each in found if each.attendant == running.pid), None)
 
 
 def holds(standin: StandIn, config: Scenario, args: tuple[str, ...]) -> bool:
@@ -80,7 +82,7 @@ def holds(standin: StandIn, config: Scenario, args: tuple[str, ...]) -> bool:
     with running:
         until = time.monotonic() + PATIENCE
         while running.alive and time.monotonic() < until:
-            found = running_instance(running) if running.alive else None
+            found = running_instance(running)
             owners = () if found is None else (*found.of_role(Role.TCP_WORKER), *found.of_role(Role.TCP_MAIN))
             used = [each.pkg_used_bytes for each in owners]
             if len(owners) == config.tcp_children + 1 and all(
@@ -161,6 +163,7 @@ def test_what_is_foreseen_is_what_a_start_makes(config, args):
         before = document.snapshot.instances[0]
         with start_kamailio(host, config=config, args=args) as running:
             after = running_instance(running)
+    assert after is not None
     assert before.foreseen is not None
     assert before.version == after.version
     assert abs(before.process_count - after.process_count) <= 1
