@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from commands import REFERENCE, run
 
+from kamtcp.diagnose.accepting import today
 from kamtcp.record.archive import Recording, load, write
+from kamtcp.record.recorded import samples
 from kamtcp.survey import accepted
 
 FATAL = ("FDS001",)
@@ -68,6 +71,14 @@ def test_it_expires_by_the_recorded_clock(capsys, recorded):
     assert found.code == 1
     assert "acceptance EXPIRED on 2001-01-31: known since spring" in found.out
     assert "accepted findings, which don't count" not in found.out
+
+
+def test_the_recorded_day_counts_and_no_other(capsys, recorded):
+    fatal = codes(capsys, severity=("fatal",))
+    clock = today(samples(load(REFERENCE))[-1].reader().realtime)
+    last = check(capsys, recorded(file(fatal, f"until = {clock}")), "--fail-on", "fatal")
+    gone = check(capsys, recorded(file(fatal, f"until = {clock - timedelta(days=1)}")), "--fail-on", "fatal")
+    assert (last.code, gone.code) == (0, 1)
 
 
 def test_the_plug_in_says_how_many_and_is_not_critical_for_them(capsys, recorded):

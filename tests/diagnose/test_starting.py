@@ -49,6 +49,15 @@ def test_private_memory(most, starts):
         assert f"tcp_max_connections={most:,} (/etc/kamailio/kamailio.cfg:41)" in start.why[0]
 
 
+@pytest.mark.parametrize(
+    ("most", "severity"),
+    [(SURE, None), (CLOSE, None), (CLOSE + 600, Severity.HIGH), (REFUSED, Severity.FATAL)],
+)
+def test_the_finding_is_no_surer_than_the_answer(most, severity):
+    found = {each.code: each.severity for each in before(most=most).findings}
+    assert found.get("MEM001") is severity
+
+
 @pytest.mark.parametrize(("megabytes", "starts"), [(64, True), (6, True), (5, None), (2, False)])
 def test_shared_memory(megabytes, starts):
     found = before(parameters={"shm_megabytes": megabytes})

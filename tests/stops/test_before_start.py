@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -130,6 +131,26 @@ def test_open_files_limit_above_the_units_hard_limit():
         assert (said.start is not None and said.start.starts, code) == (False, 1)
         with pytest.raises(StandInError):
             start_kamailio(host, config=config, args=PACKAGED, nofile=(1024, 2000))
+
+
+def test_a_port_that_another_program_holds():
+    config = Scenario()
+    hold = "import socket, sys; s = socket.create_server(('127.0.0.1', 5060)); print('up', flush=True); sys.stdin.read()"
+    with StandIn(packages_root()) as host:
+        assert judged(host, config.render(), PACKAGED)[0].start.starts is True  # type: ignore[union-attr]
+        other = host.spawn([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"up\n"
+            said, code = judged(host, config.render(), PACKAGED, "--fail-on", "fatal")
+            assert said.start is not None
+            assert (said.start.starts, code) == (False, 1)
+            assert (
+                "tcp:127.0.0.1:5060 (/etc/kamailio/next.cfg:11): 127.0.0.1:5060 is held" in said.start.why[0]
+            )
+            with pytest.raises(StandInError):
+                start_kamailio(host, config=config, args=PACKAGED)
+            other.communicate(timeout=20)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> Exit | int:
     rows = verdicts(snapshot, host, options, _prices(places, only))
     acceptances = outcome(
         snapshot.accepted, ((verdict.situation.instance, verdict.findings) for verdict, _ in rows),
-        all_judged=len(rows) >= len(snapshot.instances),
+        all_judged=options.kamailio_cfg is None and len(rows) >= len(snapshot.instances),
     )  # fmt: skip
     fail_on = Severity(options.fail_on)
     code = exit_code(rows, fail_on, acceptances)
@@ -93,6 +93,8 @@ def exit_code(
     """1 for findings, else 3 where something unseen matters or the accepted ones can't all be told, else 0."""
     if any(verdict.at_or_above(fail_on) for verdict, _ in rows):
         return Exit.FINDINGS
+    if any(verdict.start is not None and verdict.start.starts is False for verdict, _ in rows):
+        return Exit.FINDINGS  # nobody can accept that
     if any(verdict.start is not None and verdict.start.starts is None for verdict, _ in rows):
         return Exit.BLIND
     if any(verdict.blind for verdict, _ in rows) or (acceptances is not None and acceptances.problems):

@@ -27,7 +27,8 @@ def line(
     blind = [each for verdict, _ in rows for each in verdict.blind]
     wrong = acceptances.problems if acceptances is not None else ()
     close = any(verdict.start is not None and verdict.start.starts is None for verdict, _ in rows)
-    state = 2 if fatal else 1 if bad else 3 if blind or wrong or close else 0
+    refused = any(verdict.start is not None and verdict.start.starts is False for verdict, _ in rows)
+    state = 2 if fatal or refused else 1 if bad else 3 if blind or wrong or close else 0
     codes = " ".join(sorted({each.code for each in (*fatal, *bad)}))
     text = "; ".join(_one(verdict) for verdict, _ in rows)
     if state == 3 and blind:

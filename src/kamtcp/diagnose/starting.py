@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from kamtcp.capacity import reference
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose.codes import BY_CODE
+from kamtcp.diagnose.codes import BY_CODE, RANK, Severity
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
 from kamtcp.diagnose.rule import Rule, Said
 from kamtcp.diagnose.see import quoted
@@ -46,7 +46,7 @@ def judge(s: Situation, findings: tuple[Finding, ...]) -> Starting | None:
     private, shared = _private(s), _shared(s)
     certain = [each.evidence for each in findings if each.code in REFUSE and each.code != "MEM001"]
     certain += [private[1]] if private[0] is False else []
-    certain += _beyond_nr_open(s)
+    certain += [*_beyond_nr_open(s), *s.instance.foreseen.taken]
     if certain:
         return Starting(False, tuple(certain))
     close = [text for sure, text in (private, shared, _memory(s)) if sure is None]
@@ -128,11 +128,21 @@ def shared_memory_too_small(s: Situation, ladder: Ladder) -> Said:
 RULES = (Rule(("MEM030",), shared_memory_too_small),)
 
 
-def as_before_start(findings: tuple[Finding, ...], instance: Instance | None) -> tuple[Finding, ...]:
+def as_before_start(findings: tuple[Finding, ...], s: Situation) -> tuple[Finding, ...]:
     """Of one that is not started: nothing can be cured in a running process, and nothing be asked of it."""
+    instance = s.instance
     if instance is None or instance.foreseen is None:
         return findings
-    return tuple(_before_start(each, instance) for each in findings)
+    close = _private(s)[0] is None
+    read = (_before_start(_softened(each) if close else each, instance) for each in findings)
+    return tuple(sorted(read, key=lambda each: (RANK[each.severity], each.code)))
+
+
+def _softened(found: Finding) -> Finding:
+    """Not fatal where the figures lie too close together to tell."""
+    if found.code != "MEM001":
+        return found
+    return replace(found, severity=Severity.HIGH, evidence=f"likely, but too close to tell: {found.evidence}")
 
 
 def _before_start(found: Finding, instance: Instance) -> Finding:

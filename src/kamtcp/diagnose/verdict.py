@@ -85,7 +85,7 @@ def judge(
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)
-    said = starting.as_before_start(judgement.findings, instance)
+    said = starting.as_before_start(judgement.findings, situation)
     found = accepting.apply(said, snapshot.accepted, instance, snapshot.machine.realtime)
     return Verdict(
         situation, ladder, found,

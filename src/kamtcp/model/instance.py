@@ -78,6 +78,7 @@ class Foreseen(Struct, frozen=True):
         private_low, private_high: bytes of private memory used besides the table of descriptors, between which it lies.
         shared_low, shared_high: bytes of shared memory in use after start.
         version: how its version was found, for people.
+        taken: listeners whose port another program holds, one clause each.
     """
 
     config: str
@@ -89,6 +90,7 @@ class Foreseen(Struct, frozen=True):
     shared_low: int
     shared_high: int
     version: str
+    taken: tuple[str, ...] = ()
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):

@@ -30,7 +30,7 @@ from kamtcp.model.instance import Foreseen, Instance, Parameter, Process, Role, 
 from kamtcp.model.machine import ListenQueue
 from kamtcp.model.origin import Origin
 from kamtcp.model.snapshot import Snapshot
-from kamtcp.survey import answers, parameters, start_limits
+from kamtcp.survey import answers, parameters, start_limits, taken_ports
 from kamtcp.survey.config_file import opened
 
 MIB = 1 << 20
@@ -139,6 +139,7 @@ def collect(start: Start, own: Host, host: Host, snapshot: Snapshot, *, away: bo
             config=start.path, options=start.arguments.strip(), away=away, descriptors=limits.why,
             private_low=private.low, private_high=private.high, shared_low=shared.low, shared_high=shared.high,
             version=found_in,
+            taken=() if off else taken_ports.of_others(config, snapshot),
         ),
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from kamtcp.observe.processes import parse_stat
 from kamtcp.survey import evidence
 
 UNIT = "kamailio.service"
-BINARY = "/usr/sbin/kamailio"
+BINARIES = ("/usr/sbin/kamailio", "/usr/local/sbin/kamailio")
 _MODULE_PATHS = (
     "/usr/lib/x86_64-linux-gnu/kamailio/modules", "/usr/lib/aarch64-linux-gnu/kamailio/modules",
     "/usr/lib64/kamailio/modules", "/usr/lib/kamailio/modules", "/usr/local/lib64/kamailio/modules",
@@ -58,7 +58,8 @@ def surroundings(host: Host) -> None:
     attempt("/proc/self/limits", lambda: host.read("/proc/self/limits"))
     _own_cgroup(host)
     attempt(UNIT, lambda: units.collect(host, UNIT))
-    attempt(BINARY, lambda: host.search(BINARY, evidence.VERSION))
+    for path in BINARIES:
+        attempt(path, lambda path=path: host.search(path, evidence.VERSION))  # type: ignore[misc]
 
 
 def collect(host: Host, snapshot: Snapshot, config: Config, line: CommandLine) -> StartLimits:
@@ -167,14 +168,14 @@ def _cgroup_of(unit: units.Unit) -> Cgroup:
 
 def version(host: Host, snapshot: Snapshot) -> tuple[str | Absent, str]:
     """Version of the Kamailio that would be started, and how it was found."""
-    found = attempt(BINARY, lambda: host.search(BINARY, evidence.VERSION))
-    if isinstance(found, bytes) and found:
-        text = found.split()[1].decode("ascii", "replace")
-        return evidence.known_version(BINARY, text), f"in {BINARY}"
+    for path in BINARIES:
+        found = attempt(path, lambda path=path: host.search(path, evidence.VERSION))  # type: ignore[misc]
+        if isinstance(found, bytes) and found:
+            return evidence.known_version(path, found.split()[1].decode("ascii", "replace")), f"in {path}"
     running = {each.version for each in snapshot.instances if isinstance(each.version, str)}
     if len(running) == 1:
         return running.pop(), "that of the running one"
-    return Absent(BINARY, Why.NOT_VISIBLE, "no version of Kamailio could be told"), "not known"
+    return Absent(BINARIES[0], Why.NOT_VISIBLE, "no version of Kamailio could be told"), "not known"
 
 
 def openssl(host: Host, config: Config, modules: tuple[str, ...]) -> int | Absent:
