@@ -94,6 +94,28 @@ def test_arguments_decide(capsys, file):
     assert found.code == 1
     assert "Would NOT start: private memory" in found.out
     assert f"tcp_max_connections=100,000 ({path}:3)" in " ".join(found.out.split())
+    plug_in = check(capsys, path, "--args", "-M 2 -A MANY", "--nagios")
+    assert plug_in.code == 2
+    assert plug_in.out.startswith("KAMTCP CRITICAL - ")
+    assert "next: Would NOT start: private memory" in plug_in.out
+
+
+def test_a_start_that_fails_can_not_be_accepted(capsys, file, tmp_path):
+    (tmp_path / "accept.toml").write_text(
+        '[[accept]]\ncode = "MEM001"\nreason = "x"\n[[accept]]\ncode = "FDS001"\nreason = "x"\n'
+    )
+    found = check(
+        capsys,
+        file(GOOD),
+        "--args",
+        "-M 2 -A MANY",
+        "--accept",
+        str(tmp_path / "accept.toml"),
+        "--fail-on",
+        "fatal",
+    )
+    assert found.code == 1
+    assert "accepted findings, which don't count (2 fatal)" in found.out
 
 
 def test_the_exit_code_of_one_that_is_well(capsys, file):
