@@ -15,7 +15,7 @@ from kamtcp.diagnose.verdict import judge
 from kamtcp.model.target import Target
 from kamtcp.record.archive import load
 from kamtcp.record.recorded import samples
-from kamtcp.survey import prospective
+from kamtcp.survey import prospective, start_config
 from kamtcp.survey.take import take
 
 GOOD = """#!KAMAILIO
@@ -49,7 +49,7 @@ def check(capsys, path, *arguments):
 def report(content: str, arguments: str, screen: Screen, target: Target) -> str:
     host = samples(load(REFERENCE))[-1]
     snapshot = take(host)
-    start = prospective.of_arguments(PATH, arguments)
+    start = start_config.of_arguments(PATH, arguments)
     instance = prospective.collect(start, TreeHost({PATH: content.encode()}), host, snapshot, away=True)
     return text(judge(snapshot, instance, target), "options" if target.stated else "", screen)
 

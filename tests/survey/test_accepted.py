@@ -54,7 +54,7 @@ def test_one_array_is_the_same_at_one_line():
         (b'[[accept]]\ncode="FDS001"\nreason="x"\nuntil=2027-01-01T00:00:00\n', 4, "until: expected a date"),
         (b'[[accept]]\ncode="FDS001"\nreason="x"\nuntill=2027-01-01\n', 4, "'untill' is no field"),
         (b'[[accept]]\ncode="FDS001"\nreason="x"\nuntil=2027-02-30\n', 4, "not TOML"),
-        (b'\n[[acept]]\ncode="FDS001"\nreason="x"\n', 2, "'acept' is no part of this file"),
+        (b'\n[[accepted]]\ncode="FDS001"\nreason="x"\n', 2, "'accepted' is no part of this file"),
         (b'[accept]\ncode="FDS001"\nreason="x"\n', 1, "expected a table [[accept]]"),
         (b"accept = 3\n", 1, "expected a table [[accept]]"),
         (b"accept = [3]\n", 1, "expected a table [[accept]]"),

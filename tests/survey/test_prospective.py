@@ -12,7 +12,7 @@ from kamtcp.errors import UsageError
 from kamtcp.kamailio.config import read_config
 from kamtcp.model.absent import UNLIMITED, Absent
 from kamtcp.model.instance import Instance
-from kamtcp.survey import prospective, taken_ports
+from kamtcp.survey import prospective, start_config, taken_ports
 from situations import listener, situation, snapshot
 
 PATH = "/etc/kamailio/next.cfg"
@@ -30,7 +30,7 @@ DROP_IN = {
 
 
 def foreseen(host_files: dict, text: str = "", arguments: str = "") -> Instance:
-    start = prospective.of_arguments(PATH, arguments)
+    start = start_config.of_arguments(PATH, arguments)
     own = TreeHost({PATH: f"#!KAMAILIO\nlisten=tcp:127.0.0.1:5070\n{text}".encode()})
     nobody = snapshot(situation(kamailio=False))
     return prospective.collect(start, own, TreeHost(host_files), nobody, away=False)
@@ -106,7 +106,7 @@ def test_arguments_add_to_the_file():
 
 
 def test_a_file_that_may_not_be_read_is_one_line():
-    start = prospective.of_arguments(PATH, "")
+    start = start_config.of_arguments(PATH, "")
     with pytest.raises(UsageError, match=f"--kamailio-cfg {PATH}: Permission denied"):
         prospective.collect(
             start, TreeHost({PATH: errno.EACCES}), TreeHost(SHELL), snapshot(situation()), away=False

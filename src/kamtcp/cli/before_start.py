@@ -39,12 +39,12 @@ def snapshot_of(options: argparse.Namespace, host: Host, snapshot: Snapshot) -> 
         UsageError: options that don't go together, or no such file. ConfigError: Kamailio would refuse it.
     """
     from kamtcp.host.live import Live
-    from kamtcp.survey import prospective
+    from kamtcp.survey import prospective, start_config
 
     for name, given in (("--instance", options.instance), ("--save-target", options.save_target)):
         if given:
             raise UsageError(f"{name} speaks of what runs; leave it out with --kamailio-cfg")
-    start = prospective.of_arguments(os.path.abspath(options.kamailio_cfg), options.args or "")
+    start = start_config.of_arguments(os.path.abspath(options.kamailio_cfg), options.args or "")
     away = options.recording is not None
     instance = prospective.collect(start, Live(), host, snapshot, away=away)
     return replace(snapshot, instances=(instance,), unseen=())

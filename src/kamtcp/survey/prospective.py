@@ -11,27 +11,18 @@ Source  Kamailio src/main.c main(), increase_open_fds(); man systemd.exec(5), sy
 from __future__ import annotations
 
 import posixpath
-import shlex
 from collections.abc import Callable
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from kamtcp.errors import ConfigError, UsageError
 from kamtcp.host.door import Host
-from kamtcp.kamailio import caret, cmdline, effective, footprint, versions, weight
-from kamtcp.kamailio.cmdline import CommandLine
-from kamtcp.kamailio.config import Config, Listen, ModParam, Module, read_config
-from kamtcp.kamailio.preprocess import Stream
+from kamtcp.kamailio import effective, footprint, versions
+from kamtcp.kamailio.config import Config
 from kamtcp.kamailio.rpc import Rpc
-from kamtcp.kamailio.statements import module_name, place
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Foreseen, Instance, Parameter, Process, Role, SharedMemory
 from kamtcp.model.machine import ListenQueue
 from kamtcp.model.origin import Origin
 from kamtcp.model.snapshot import Snapshot
-from kamtcp.survey import answers, parameters, start_limits, taken_ports
-from kamtcp.survey.config_file import opened
+from kamtcp.survey import answers, parameters, start_config, start_limits, taken_ports
 
 MIB = 1 << 20
 NOT_STARTED = "not started"
@@ -39,38 +30,7 @@ NOT_STARTED = "not started"
 _MOST_WORKERS = 4096
 
 
-class Start(Struct, frozen=True):
-    """What is to be started: the file, and the arguments as the operator gave them."""
-
-    path: str
-    arguments: str
-    line: CommandLine
-
-
-def of_arguments(path: str, arguments: str) -> Start:
-    """The file and the arguments of one start.
-
-    Raises:
-        UsageError: they are no arguments of Kamailio.
-    """
-    try:
-        words = shlex.split(arguments)
-    except ValueError as error:
-        raise UsageError(f"--args {arguments!r}: {error}") from None
-    line = cmdline.parse("\0".join(["kamailio", *words]).encode("utf-8", "surrogateescape"))
-    if line.wrong:
-        raise UsageError(
-            f"--args: {line.wrong[0]!r} is not what kamailio(8) takes; Kamailio would not start as meant"
-        )
-    for text in line.listens:
-        if place(text) is None:
-            raise UsageError(f"--args: -l {text!r} is not [protocol:]address[:port]")
-    if line.config_path not in (cmdline.DEFAULT_CONFIG, path):
-        raise UsageError("--args: leave out -f; --kamailio-cfg names the file")
-    return Start(path, arguments, line)
-
-
-def collect(start: Start, own: Host, host: Host, snapshot: Snapshot, *, away: bool) -> Instance:
+def collect(start: start_config.Start, own: Host, host: Host, snapshot: Snapshot, *, away: bool) -> Instance:
     """The instance that a start would make.
 
     Args:
@@ -85,9 +45,8 @@ def collect(start: Start, own: Host, host: Host, snapshot: Snapshot, *, away: bo
     """
     version, found_in = start_limits.version(host, snapshot)
     known = None if isinstance(version, Absent) else versions.parse_version(version)
-    config, script = _configuration(start, own, known)
+    config, script = start_config.read(start, own, known)
     line = start.line
-    config = _with_arguments(config, line)
     rpc = _Silent()
     found = parameters.collect(rpc, line, config, version)
     workers = _number(effective.tcp_children(line, config).value) + _own_workers(config)
@@ -156,47 +115,6 @@ class _Silent(Rpc):
 
 def _absent(source: str) -> Absent:
     return Absent(source, Why.NOT_ASKED, NOT_STARTED)
-
-
-def _configuration(start: Start, own: Host, version: versions.Version | None) -> tuple[Config, int]:
-    """The configuration, and what its route blocks weigh in bytes."""
-    path, line = start.path, start.line
-    numbers = None if version is None else version.numbers
-
-    def open_file(name: str) -> bytes:
-        return opened(own, name)
-
-    try:
-        data = open_file(path)
-    except OSError as error:
-        raise UsageError(f"--kamailio-cfg {path}: {error.strerror}") from None
-    config = read_config(
-        open_file, path, line.defines, version=numbers, substitutions=line.substitutions, modules=line.modules,
-        directory=posixpath.dirname(path),
-    )  # fmt: skip
-    wrong = [each for each in config.problems if caret.refused(each)]
-    if wrong:
-        raise ConfigError(tuple(caret.pointed(each, open_file) for each in wrong))
-    stream = Stream(open_file, line.defines, environ=None, version=numbers, directory=posixpath.dirname(path))
-    for kind, text in line.substitutions:
-        stream.add_rule(kind, text, "command line", 0)
-    stream.push_file(path, data)
-    return config, weight.weigh(stream, path)
-
-
-def _with_arguments(config: Config, line: CommandLine) -> Config:
-    """The file, and what arguments add to it: listeners, modules, module parameters."""
-    places = [place(text) for text in line.listens]
-    return replace(
-        config,
-        listens=(*config.listens, *(
-            Listen(found[0], found[1], found[2], "command line -l", 0, found[3]) for found in places if found is not None
-        )),
-        modules=(*config.modules, *(Module(module_name(each), "command line", 0) for each in line.modules)),
-        modparams=(*config.modparams, *(
-            ModParam(each.module, each.name, each.value, "command line", 0) for each in line.modparams
-        )),
-    )  # fmt: skip
 
 
 def _processes(
