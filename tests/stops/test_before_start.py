@@ -44,7 +44,9 @@ def write(standin: StandIn, path: str, text: str) -> None:
     Path(standin.path(path)).write_text(text)
 
 
-def judged(standin: StandIn, text: str | None, args: tuple[str, ...], *options: str) -> tuple[Judged, int]:
+def judged(
+    standin: StandIn, text: str | None, args: tuple[str, ...] | None, *options: str
+) -> tuple[Judged, int]:
     """What check says inside, before the start; and its exit code."""
     path = STOCK_CONFIG
     if text is not None:
@@ -58,8 +60,7 @@ def judged(standin: StandIn, text: str | None, args: tuple[str, ...], *options: 
         "--json",
         "--kamailio-cfg",
         path,
-        "--args",
-        " ".join(args),
+        *(() if args is None else ("--args", " ".join(args))),
         *options,
     ]
     done = standin.run(words, env={**os.environ, "PYTHONPATH": SRC}, check=False, timeout=60)
@@ -131,6 +132,17 @@ def test_open_files_limit_above_the_units_hard_limit():
         assert (said.start is not None and said.start.starts, code) == (False, 1)
         with pytest.raises(StandInError):
             start_kamailio(host, config=config, args=PACKAGED, nofile=(1024, 2000))
+
+
+def test_without_arguments_those_of_the_unit_count():
+    """The packaged unit takes them from /etc/default/kamailio."""
+    text = Scenario(tcp_max_connections=100_000).render()
+    with StandIn(packages_root()) as host:
+        for megabytes, starts in ((8, True), (2, False)):
+            write(host, "/etc/default/kamailio", f"PKG_MEMORY={megabytes}\n")
+            said, _ = judged(host, text, None)
+            assert said.start is not None
+            assert said.start.starts is starts
 
 
 def test_a_port_that_another_program_holds():

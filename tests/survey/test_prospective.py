@@ -105,6 +105,47 @@ def test_arguments_add_to_the_file():
     }  # fmt: skip
 
 
+class TestArgumentsOfTheUnit:
+    UNIT = b"""[Service]
+Environment='CFGFILE=/etc/kamailio/kamailio.cfg' SHM_MEMORY=64
+Environment=PKG_MEMORY=8
+EnvironmentFile=-/etc/default/kamailio
+EnvironmentFile=-/etc/default/kamailio.d/*
+ExecStart=/usr/sbin/kamailio -P /run/kamailio/kamailio.pid -f $CFGFILE -m $SHM_MEMORY -M ${PKG_MEMORY} $MORE
+"""
+
+    def of(self, **files: bytes) -> str:
+        host = TreeHost(
+            {
+                "/lib/systemd/system/kamailio.service": self.UNIT,
+                **{f"/etc/default/{k}": v for k, v in files.items()},
+            }
+        )
+        return start_config.of_unit(PATH, host).arguments
+
+    def test_variables_of_unit_and_files(self):
+        assert self.of() == "-m 64 -M 8"
+        assert (
+            self.of(kamailio=b'# all\nSHM_MEMORY="512"\nMORE=-N 3 -A WITH_TLS\n')
+            == "-m 512 -M 8 -N 3 -A WITH_TLS"
+        )
+
+    def test_a_folder_of_files(self):
+        assert (
+            self.of(**{"kamailio.d/a": b"PKG_MEMORY=16\n", "kamailio": b"PKG_MEMORY=12\n"}) == "-m 64 -M 16"
+        )
+
+    def test_no_unit_has_no_arguments(self):
+        start = start_config.of_unit(PATH, TreeHost())
+        assert (start.arguments, start.whose) == ("", "")
+
+    def test_what_kamailio_would_not_take_is_one_line(self):
+        with pytest.raises(
+            UsageError, match=r"kamailio\.service: '-m lots' is not .*; state them with --args"
+        ):
+            self.of(kamailio=b"SHM_MEMORY=lots\n")
+
+
 def test_a_file_that_may_not_be_read_is_one_line():
     start = start_config.of_arguments(PATH, "")
     with pytest.raises(UsageError, match=f"--kamailio-cfg {PATH}: Permission denied"):

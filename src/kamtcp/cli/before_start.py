@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--kamailio-cfg", metavar="FILE", help="the kamailio.cfg, always of the machine kamtcp runs on"
     )
     group.add_argument("--args", default=None, metavar="'ARGS'",
-                       help="what Kamailio would be started with, such as '-m 512 -M 16 -A WITH_TLS'; none without it")  # fmt: skip
+                       help="what Kamailio would be started with, such as '-m 512 -M 16 -A WITH_TLS'; those of kamailio.service without it")  # fmt: skip
 
 
 def snapshot_of(options: argparse.Namespace, host: Host, snapshot: Snapshot) -> Snapshot:
@@ -44,7 +44,9 @@ def snapshot_of(options: argparse.Namespace, host: Host, snapshot: Snapshot) -> 
     for name, given in (("--instance", options.instance), ("--save-target", options.save_target)):
         if given:
             raise UsageError(f"{name} speaks of what runs; leave it out with --kamailio-cfg")
-    start = start_config.of_arguments(os.path.abspath(options.kamailio_cfg), options.args or "")
+    path = os.path.abspath(options.kamailio_cfg)
+    given = options.args
+    start = start_config.of_unit(path, host) if given is None else start_config.of_arguments(path, given)
     away = options.recording is not None
     instance = prospective.collect(start, Live(), host, snapshot, away=away)
     return replace(snapshot, instances=(instance,), unseen=())

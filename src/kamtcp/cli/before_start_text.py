@@ -28,7 +28,8 @@ def identity(verdict: Verdict, instance: Instance) -> str:
         if isinstance(instance.version, Absent)
         else f"{instance.version} ({foreseen.version})"
     )
-    given = f"arguments {foreseen.options}" if foreseen.options else "no arguments"
+    of_unit = f" of {foreseen.whose}" if foreseen.whose else ""
+    given = f"arguments{of_unit} {foreseen.options}" if foreseen.options else "no arguments"
     of_file = f"{foreseen.config} of this machine" if foreseen.away else foreseen.config
     host = f"the recorded host {machine.node}" if foreseen.away else machine.node
     workers = len(instance.of_role(Role.TCP_WORKER))

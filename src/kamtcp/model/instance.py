@@ -72,7 +72,7 @@ class Foreseen(Struct, frozen=True):
     """What a Kamailio that is not started yet is judged by, in place of what a running one shows.
 
     Args:
-        config: its file. options: as given, for people.
+        config: its file. options: its arguments. whose: unit that they were taken from, "" for the operator.
         away: the file is of another machine than the one that is judged.
         descriptors: whose limit of open files is assumed, for people.
         private_low, private_high: bytes of private memory used besides the table of descriptors, between which it lies.
@@ -91,6 +91,7 @@ class Foreseen(Struct, frozen=True):
     shared_high: int
     version: str
     taken: tuple[str, ...] = ()
+    whose: str = ""
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):

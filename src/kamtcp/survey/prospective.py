@@ -95,7 +95,7 @@ def collect(start: start_config.Start, own: Host, host: Host, snapshot: Snapshot
         unsure=(*config.unsure, *(str(each) for each in config.problems)),
         memlock_soft=limits.memlock,
         foreseen=Foreseen(
-            config=start.path, options=start.arguments.strip(), away=away, descriptors=limits.why,
+            config=start.path, options=start.arguments.strip(), whose=start.whose, away=away, descriptors=limits.why,
             private_low=private.low, private_high=private.high, shared_low=shared.low, shared_high=shared.high,
             version=found_in,
             taken=() if off else taken_ports.of_others(config, snapshot),

@@ -19,15 +19,17 @@ from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, Listen, ModParam, Module, read_config
 from kamtcp.kamailio.preprocess import Stream
 from kamtcp.kamailio.statements import module_name, place
+from kamtcp.survey import start_limits, unit_arguments
 from kamtcp.survey.config_file import opened
 
 
 class Start(Struct, frozen=True):
-    """What is to be started: the file, and the arguments as the operator gave them."""
+    """What is to be started: the file, and the arguments as the operator gave them, or as `whose` unit does."""
 
     path: str
     arguments: str
     line: CommandLine
+    whose: str = ""
 
 
 def of_arguments(path: str, arguments: str) -> Start:
@@ -51,6 +53,19 @@ def of_arguments(path: str, arguments: str) -> Start:
     if line.config_path not in (cmdline.DEFAULT_CONFIG, path):
         raise UsageError("--args: leave out -f; --kamailio-cfg names the file")
     return Start(path, arguments, line)
+
+
+def of_unit(path: str, host: Host) -> Start:
+    """The file with the arguments of kamailio.service; with none where there is no such unit."""
+    given = unit_arguments.collect(host, start_limits.UNIT)
+    if given is None:
+        return of_arguments(path, "")
+    try:
+        return replace(of_arguments(path, given), whose=start_limits.UNIT)
+    except UsageError as error:
+        raise UsageError(
+            f"{start_limits.UNIT}: {str(error).removeprefix('--args: ')}; state them with --args"
+        ) from None
 
 
 def read(start: Start, own: Host, version: versions.Version | None) -> tuple[Config, int]:

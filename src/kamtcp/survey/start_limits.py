@@ -19,7 +19,7 @@ from kamtcp.observe import limits as process_limits
 from kamtcp.observe import units
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_stat
-from kamtcp.survey import evidence
+from kamtcp.survey import evidence, unit_arguments
 
 UNIT = "kamailio.service"
 BINARIES = ("/usr/sbin/kamailio", "/usr/local/sbin/kamailio")
@@ -57,7 +57,7 @@ def surroundings(host: Host) -> None:
     """Ask for all that is looked at here, so that a recording can answer it."""
     attempt("/proc/self/limits", lambda: host.read("/proc/self/limits"))
     _own_cgroup(host)
-    attempt(UNIT, lambda: units.collect(host, UNIT))
+    unit_arguments.collect(host, UNIT)
     for path in BINARIES:
         attempt(path, lambda path=path: host.search(path, evidence.VERSION))  # type: ignore[misc]
 
