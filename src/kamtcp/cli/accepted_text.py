@@ -29,12 +29,5 @@ def unmatched(acceptances: Acceptances, screen: Screen) -> list[str]:
         f"{each.code}{f' of {each.instance}' if each.instance else ''} (line {each.line})"
         for each in acceptances.unmatched
     )
-    return [
-        *wrapped(
-            f" accepted, but nothing of the kind was found: {named} of {acceptances.file}",
-            screen.width,
-            "   ",
-            " ",
-        ),
-        "",
-    ]
+    said = f" accepted in {acceptances.file}, but not found here: {named}"
+    return [*wrapped(said, screen.width, "   ", " "), ""]
