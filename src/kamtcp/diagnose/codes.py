@@ -102,6 +102,7 @@ ALL: tuple[Code, ...] = (
     Code("MEM005", "default-buffer-huge", _M, "rmem_default or wmem_default is megabytes: it sizes UDP and unix sockets, never TCP.", "Linux net/core/sock.c sock_init_data()"),
     Code("MEM006", "buffer-cap-not-for-tcp", _I, "rmem_max or wmem_max was raised: TCP's own tuning never looks at it.", "Linux net/ipv4/tcp_input.c tcp_rcv_space_adjust()"),
     Code("MEM007", "tcp-buffer-cap-large", _I, "tcp_rmem or tcp_wmem lets one slow peer hold very much kernel memory.", "Linux net/ipv4/tcp_input.c tcp_rcv_space_adjust()"),
+    Code("MEM030", "shared-memory-below-start", _F, "-m holds less than the core and the modules take before the first connection: the start fails.", "Kamailio src/core/mem/shm.c; measured on 5.6.3"),
     Code("ACC001", "somaxconn-below-backlog", _M, "net.core.somaxconn cuts the backlog that Kamailio asks for.", "Linux net/socket.c __sys_listen()"),
     Code("ACC002", "somaxconn-raised-alone", _I, "net.core.somaxconn was raised above the backlog that Kamailio asks for: the smaller one counts.", "Linux net/socket.c __sys_listen(); Kamailio src/core/tcp_main.c TCP_LISTEN_BACKLOG"),
     Code("ACC003", "listener-with-old-backlog", _M, "A listener was opened before somaxconn or the backlog was raised, and keeps its short queue.", "Linux net/ipv4/af_inet.c inet_listen(); measured"),

@@ -18,6 +18,7 @@ from kamtcp.diagnose import (
     settings_ports,
     settings_queue,
     settings_tcp,
+    starting,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -37,6 +38,7 @@ ALL: tuple[Rule, ...] = (
     *settings_kamailio.RULES,
     *settings_gone.RULES,
     *settings_files.RULES,
+    *starting.RULES,
 )
 
 #: findings on how a line of a file fares, whatever it says

@@ -214,7 +214,7 @@ def mlock_without_limit(s: Situation, ladder: Ladder) -> Said:
     where = s.require().parameters["mlock_pages"].where
     yield finding(
         BY_CODE["CFG021"],
-        f"mlock_pages ({where}) has no effect: pid {main.pid} may lock {allowed:,} bytes, the shared pool alone has"
+        f"mlock_pages ({where}) has no effect: {main.label} may lock {allowed:,} bytes, the shared pool alone has"
         f" {pool * MIB:,}; Kamailio warns (failed to lock the memory pages) and starts all the same",
         f"grep 'locked memory' /proc/{main.pid}/limits; grep CapEff /proc/{main.pid}/status",
         no_cure("memory is locked at start"),
