@@ -107,7 +107,7 @@ def by_symptom() -> str:
         "`kamtcp explain NAME` prints any of these pages with the values of this host.", "", "## By symptom", "",
     ]  # fmt: skip
     for each in symptoms():
-        found: list[Subject] = [subject for name in each.look for subject in _one(name)]
+        found = [_meant(name) for name in each.look]
         lines += [f"### {each.seen}", "", each.because.strip(), ""]
         for title, kind in (("Ceilings", "ceiling"), ("Findings", "code"), ("Look at", "entry")):
             links = [_link(subject, "") for subject in found if _kind(subject) == kind]
@@ -147,10 +147,10 @@ def _spellings(subject: Subject) -> tuple[str, ...]:
     return tuple(dict.fromkeys((subject.id, *subject.aliases, short)))
 
 
-def _one(name: str) -> tuple[Subject, ...]:
+def _meant(name: str) -> Subject:
     found = find(name)
-    assert isinstance(found, tuple) and len(found) == 1, name
-    return found
+    assert isinstance(found, tuple), name
+    return found[0]
 
 
 def _kind(subject: Subject) -> str:

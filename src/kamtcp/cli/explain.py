@@ -13,11 +13,18 @@ _EPILOG = """NAME is a sysctl, counter, Kamailio parameter, systemd directive, c
 spellings: somaxconn, net/core/somaxconn, TcpExtListenOverflows, TCP_BUF_SIZE, LimitNOFILE, tcp-main-descriptors,
 FDS001. What is gone from Linux or Kamailio is explained too: exit 0. An unknown name is exit 2, with names like it."""
 
+#: Kamailio's options are names too, and look like options of ours
+LETTERS = ("-M", "-N", "-T", "-W", "-X", "-m", "-n", "-x")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of explain."""
     parser.epilog = _EPILOG
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to explain")
+    for letter in LETTERS:
+        parser.add_argument(
+            letter, dest="letters", action="append_const", const=letter, help=argparse.SUPPRESS
+        )
     parser.add_argument("--list", action="store_true", help="list everything that can be explained")
     parser.add_argument("--json", action="store_true", help="one JSON document")
     target.add_options(parser, saving=False)
@@ -27,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit:
     """Look up, look around, write."""
+    options.names += options.letters or ()
     if options.list:
         if options.names:
             raise UsageError("--list takes no NAME")
