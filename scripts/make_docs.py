@@ -1,6 +1,7 @@
 """Writes the generated files below docs/, or with --check says which of them are stale (exit 1).
 
     docs/check.schema.json         JSON Schema of `kamtcp check --json`
+    docs/explain.schema.json       of `kamtcp explain --json`; explain-list.schema.json of its --list
     docs/reference/ceilings.md     a row for each ceiling that DESIGN names, and what it is on the reference set-up
     docs/reference/findings.md     every finding code
     docs/reference/...             a page for each setting, ceiling and finding, and indexes (reference_pages.py)
@@ -27,6 +28,7 @@ import reference_pages  # noqa: E402
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
 from kamtcp.capacity.timers import Timer  # noqa: E402
+from kamtcp.cli import explain_document  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402
@@ -219,12 +221,21 @@ def findings_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def schema() -> str:
-    """docs/check.schema.json."""
+SCHEMAS = {
+    "docs/check.schema.json": (SCHEMA, "kamtcp check --json", Document),
+    "docs/explain.schema.json": (explain_document.SCHEMA, "kamtcp explain --json", explain_document.Document),
+    "docs/explain-list.schema.json": (
+        explain_document.LIST_SCHEMA, "kamtcp explain --list --json", explain_document.ListDocument,
+    ),
+}  # fmt: skip
+
+
+def schema(name: str, command: str, shape: type[Struct]) -> str:
+    """JSON Schema of what a command prints."""
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{SCHEMA}: what `kamtcp check --json` prints",
-        **msgspec.json.schema(Document),
+        "title": f"{name}: what `{command}` prints",
+        **msgspec.json.schema(shape),
     }
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
@@ -234,7 +245,7 @@ def pages() -> dict[str, str]:
     verdict = reference()
     seen = {name: _state(row(name, verdict)) for name in BY_NAME}
     return {
-        "docs/check.schema.json": schema(),
+        **{name: schema(*each) for name, each in SCHEMAS.items()},
         **reference_pages.pages(seen),
         "docs/reference/ceilings.md": ceilings_page(),
         "docs/reference/findings.md": findings_page(),

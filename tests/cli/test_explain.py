@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from commands import REFERENCE, run
+from json_schema import published, wrong
 
 from fake_host import TreeHost
 from kamtcp.catalogue.load import entries
 from kamtcp.catalogue.markdown import page
 from kamtcp.catalogue.names import spellings
 from kamtcp.cli.explain import LETTERS
+from kamtcp.cli.explain_document import LIST_SCHEMA, SCHEMA, document
 from kamtcp.cli.explain_facts import facts
 from kamtcp.cli.explain_find import Unknown, find, name_of, subjects
 from kamtcp.cli.explain_here import number, values
@@ -23,6 +25,8 @@ from kamtcp.cli.explain_text import text
 from kamtcp.cli.wrap import Screen
 from kamtcp.diagnose.verdict import Verdict, judge
 from kamtcp.model.absent import UNLIMITED, Absent, Why
+from kamtcp.model.instance import Parameter
+from kamtcp.model.origin import Origin
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Target
 from kamtcp.record.archive import load
@@ -57,6 +61,16 @@ def places():
     return {"elsewhere": ill, "no kamailio": without}
 
 
+def at(place: str) -> tuple[Snapshot, tuple[Verdict, ...]]:
+    """Facts and verdicts of one of them."""
+    s = places()[place]
+    seen = snapshot(s)
+    if s.instance is not None:
+        away = {**seen.namespaces, seen.machine.netns: situation().namespace}
+        seen = Snapshot(seen.schema, seen.machine, away, seen.instances, seen.unseen)
+    return seen, (judge(seen, s.instance, TARGET),)
+
+
 @pytest.mark.parametrize("subject", EVERYTHING)
 def test_every_subject_has_a_page_of_80_columns(subject, reference):
     host, seen, verdicts = reference
@@ -73,12 +87,7 @@ def test_every_subject_has_a_page_of_80_columns(subject, reference):
 
 @pytest.mark.parametrize("place", ["elsewhere", "no kamailio"])
 def test_every_subject_has_a_page_on_stranger_hosts(place):
-    s = places()[place]
-    seen = snapshot(s)
-    if s.instance is not None:
-        away = {**seen.namespaces, seen.machine.netns: situation().namespace}
-        seen = Snapshot(seen.schema, seen.machine, away, seen.instances, seen.unseen)
-    verdicts = (judge(seen, s.instance, TARGET),)
+    seen, verdicts = at(place)
     host = TreeHost({"/proc/sys/net/core/somaxconn": b"4096\n"})
     for subject in subjects():
         found = text(facts(subject, host, seen, verdicts), NARROW)
@@ -199,8 +208,10 @@ def test_the_list_names_everything_once(capsys):
     assert all(len(line) <= 80 for line in found.out.splitlines())
     for subject in subjects():
         assert f"\n  {name_of(subject)} " in found.out
-    rows = json.loads(explain(capsys, "--list", "--json").out)
-    assert [each["name"] for each in rows] == [name_of(each) for each in subjects()]
+    told = json.loads(explain(capsys, "--list", "--json").out)
+    assert told["schema"] == LIST_SCHEMA
+    assert wrong(told, published("explain-list")) == []
+    assert [each["name"] for each in told["names"]] == [name_of(each) for each in subjects()]
 
 
 def test_json_says_the_same(capsys):
@@ -214,6 +225,29 @@ def test_json_says_the_same(capsys):
     assert setting["project"] == "Linux"
     assert ceiling["spec"]["name"] == "accept-queue"
     assert defect["of"]["code"]["code"] == "FDS001"
+    assert told["schema"] == SCHEMA
+    assert wrong(told, published("explain")) == []
+    for each in (setting, ceiling, defect):
+        assert (Path(__file__).parents[2] / "docs/reference" / each["page"]).exists()
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "no kamailio"])
+def test_json_of_everything_obeys_the_published_schema(place, reference):
+    schema = published("explain")
+    seen, verdicts = at(place)
+    told = [facts(each, TreeHost(), seen, verdicts) for each in subjects()]
+    assert wrong(json.loads(document(["x"], told)), schema) == []
+    host, seen, judged = reference
+    told = [facts(each, host, seen, judged) for each in subjects()]
+    assert wrong(json.loads(document(["x"], told)), schema) == []
+
+
+def test_json_names_paths_that_are_not_utf_8(capsys):
+    s = situation(parameters={"tcp_max_connections": Parameter(5, Origin.READ, "/etc/k\udcff.cfg:3")})
+    told = facts(
+        entries()["tcp_max_connections"], TreeHost(), snapshot(s), (judge(snapshot(s), s.instance, TARGET),)
+    )
+    assert b"k\\\\xff.cfg:3" in document(["x"], (told,))
 
 
 class TestTheValueHere:

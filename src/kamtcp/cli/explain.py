@@ -69,7 +69,7 @@ def _explain(chosen: list[Subject], options: argparse.Namespace) -> Exit:
     if options.json:
         from kamtcp.cli.explain_document import document
 
-        out.say(document(options.names, found).decode() + "\n")
+        out.say(document(options.names, found).decode())
         return Exit.OK
     from kamtcp.cli.explain_text import text
     from kamtcp.cli.wrap import screen
@@ -108,8 +108,9 @@ def _row(subject: Subject) -> tuple[str, str, str]:
 
 
 def _list_json() -> str:
-    import msgspec
+    from kamtcp.cli.explain_document import Listed, listed
+    from kamtcp.cli.explain_links import page_of
 
-    rows = [{"group": group, "name": name_of(each), "title": title}
+    rows = [Listed(group, name_of(each), title, page_of(each))
             for each in subjects() for group, _, title in (_row(each),)]  # fmt: skip
-    return msgspec.json.encode(rows).decode() + "\n"
+    return listed(rows).decode()
