@@ -25,6 +25,7 @@ from kamtcp.cli.explain_text import EFFECTS
 from kamtcp.diagnose.codes import ALL as CODES
 from kamtcp.diagnose.codes import Code
 from kamtcp.diagnose.rules import ALL as RULES
+from kamtcp.diagnose.symptoms import ALL as SYMPTOMS
 
 FOLDER = "docs/reference"
 NOTE = "Made by `make docs` from the data of `kamtcp explain`; don't edit."
@@ -77,21 +78,24 @@ def finding(code: Code) -> str:
     """findings/CODE.md."""
     ceilings = ceilings_of(code)
     found = [setting_link(each) for each in settings_of(code)]
+    link = ", ".join(f"[`{each}`](../ceilings/{each}.md)" for each in ceilings)
+    below = code.source.startswith("see ceiling ")
     rows = (
         ("Severity", code.severity.value),
-        ("Found where", _rule(code) if not ceilings else _question(BY_NAME[ceilings[0]])),
-        ("Ceiling", ", ".join(f"[`{each}`](../ceilings/{each}.md)" for each in ceilings)),
-        ("Speaks of", ", ".join(found) if found or ceilings else "any setting that a file of sysctl.d sets"),
+        ("Found where", _question(BY_NAME[ceilings[0]]) if below else _rule(code)),
+        ("Told by", "two looks, as `kamtcp load` takes them" if code.is_symptom else "`kamtcp check`"),
+        ("Ceiling", link),
+        (
+            "Speaks of",
+            ", ".join(found)
+            or ("any setting that a file of sysctl.d sets" if code.code in OF_ANY_LINE else ""),
+        ),
     )
-    source = (
-        f"[`{ceilings[0]}`](../ceilings/{ceilings[0]}.md): {BY_NAME[ceilings[0]].spec.source}"
-        if ceilings
-        else code.source
-    )
+    source = f"{link}: {BY_NAME[ceilings[0]].spec.source}" if below else code.source
     return "\n".join([
         f"# {code.code} {code.name}", "", code.meaning, "", *_table(rows), "",
         "Evidence, a shell line to see for oneself, and both cures (now, without a restart; for good) are worked out on the",
-        "host: `kamtcp check` prints them.", "", "## Sources", "", f"- {source}", "",
+        "host and printed with it.", "", "## Sources", "", f"- {source}", "",
     ]) + _foot(code.code)  # fmt: skip
 
 
@@ -179,6 +183,7 @@ def _code_link(code: Code) -> str:
 def _rule(code: Code) -> str:
     """What the rule looks at, in its own words."""
     said = [each.judge.__doc__ or "" for each in RULES if code.code in each.codes]
+    said += [each.judge.__doc__ or "" for each in SYMPTOMS if code.code == each.code]
     return " ".join(_first(each) for each in said)
 
 

@@ -35,9 +35,6 @@ NO_LIMIT = {
 #: what DESIGN names and nobody on the host can know
 WHY_NOT = {"softirq budget", "NAT timeouts"}
 
-#: findings on any line of a file, whatever it sets
-OF_ANY_LINE = {"SYS022", "SYS030", "SYS031", "SYS032", "SYS033", "SYS034", "SYS035", "SYS036"}
-
 
 @pytest.fixture(scope="module")
 def docs() -> ModuleType:
@@ -88,9 +85,9 @@ def test_pages_are_linked_both_ways(docs):
     pages = {name.removeprefix("docs/reference/"): text for name, text in wanted.items()}
     for code in CODES:
         names = settings_of(code)
-        assert names or ceilings_of(code) or code.code in OF_ANY_LINE, (
-            f"{code.code}: name it in `findings` of a setting in the catalogue"
-        )
+        assert (
+            names or ceilings_of(code) or code.is_symptom or code.code in docs.reference_pages.OF_ANY_LINE
+        ), f"{code.code}: name it in `findings` of a setting in the catalogue"
         for name in names:
             assert f"](../{page_of(entries()[name])})" in pages[page_of(code)]
             assert f"](../{page_of(code)})" in pages[page_of(entries()[name])]
@@ -115,6 +112,12 @@ def test_the_index_by_symptom_leads_to_what_exists(docs):
 def test_every_ceiling_that_stops_is_on_the_index_by_symptom():
     named = {name for each in symptoms() for name in each.look}
     assert {each.spec.name for each in CEILINGS if each.spec.effect is Effect.STOPS} <= named
+
+
+def test_every_symptom_of_a_server_is_on_the_index_by_symptom():
+    """Those of the load (GEN) are about kamtcp's own clients."""
+    named = {name for each in symptoms() for name in each.look}
+    assert {each.code for each in CODES if each.is_symptom and not each.code.startswith("GEN")} <= named
 
 
 def test_every_spelling_stands_on_the_page_of_names(docs):

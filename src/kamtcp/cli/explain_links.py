@@ -10,6 +10,7 @@ from kamtcp.catalogue.markdown import file_name
 from kamtcp.catalogue.names import find
 from kamtcp.diagnose import codes
 from kamtcp.diagnose.codes import Code
+from kamtcp.diagnose.symptoms import ALL as SYMPTOMS
 
 #: findings on any line of a file, whatever it sets
 OF_GONE, OF_DEAD = "SYS020", "SYS021"
@@ -18,7 +19,9 @@ _BELOW = "-below-target"
 
 def codes_of(entry: Entry) -> tuple[Code, ...]:
     """Findings that speak of a setting or counter: its own, then those of its ceilings."""
-    found = [*entry.findings, *(each.code for name in entry.ceilings for each in codes_of_ceiling(name))]
+    found = [
+        *entry.findings, *(each.code for name in entry.ceilings for each in codes_of_ceiling(name)),
+    ]  # fmt: skip
     if entry.kind is Kind.SYSCTL and entry.is_gone and not entry.findings:
         found.append(OF_GONE)
     if entry.kind is Kind.SYSCTL and not entry.is_gone and entry.takes_effect is Effect.NEVER:
@@ -27,14 +30,16 @@ def codes_of(entry: Entry) -> tuple[Code, ...]:
 
 
 def codes_of_ceiling(name: str) -> tuple[Code, ...]:
-    """Its one finding, that it lies below the target; none where no target can."""
-    return (codes.below_target(name),) if f"{name}{_BELOW}" in codes.BY_NAME else ()
+    """That it lies below the target, where a target can, and the symptoms of its being met."""
+    below = (codes.below_target(name),) if f"{name}{_BELOW}" in codes.BY_NAME else ()
+    return (*below, *(codes.BY_CODE[each.code] for each in SYMPTOMS if each.ceiling == name))
 
 
 def ceilings_of(code: Code) -> tuple[str, ...]:
     """The ceiling that a finding is about."""
+    symptoms = [each.ceiling for each in SYMPTOMS if each.code == code.code and each.ceiling]
     name = code.name.removesuffix(_BELOW)
-    return (name,) if name != code.name and name in CEILINGS else ()
+    return (name,) if name != code.name and name in CEILINGS else tuple(dict.fromkeys(symptoms))
 
 
 def settings_of(code: Code) -> tuple[str, ...]:
