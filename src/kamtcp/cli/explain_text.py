@@ -165,9 +165,15 @@ def _here(each: Here, found: Setting) -> str:
     )
     same = ""
     if found.entry.kind is not Kind.COUNTER and found.default_here and each.source != "compiled default":
-        same = ", the default" if shown == " ".join(found.default_here.split()) else ""
+        same = ", the default" if _plain(shown) == _plain(found.default_here) else ""
     source = f" ({each.source})" if each.source else ""
     return f"{where}{shown}{unit}{same}{source}"
+
+
+def _plain(value: str) -> str:
+    """With 1 for yes and 0 for no, as Kamailio itself takes and shows them."""
+    text = " ".join(value.split())
+    return {"yes": "1", "no": "0"}.get(text, text)
 
 
 def _unseen(value: Absent) -> str:
