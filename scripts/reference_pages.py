@@ -108,7 +108,8 @@ def by_symptom() -> str:
         "- [Everything by name](names.md), in every spelling that `kamtcp explain` takes",
         "- [Ceilings](ceilings.md), with the numbers of a reference set-up",
         "- [Findings](findings.md), all codes", "",
-        "`kamtcp explain NAME` prints any of these pages with the values of this host.", "", "## By symptom", "",
+        "`kamtcp explain NAME` prints any of these pages with the values of this host, `kamtcp explain --symptoms` what stands",
+        "below. [The page this project grew from](../seed.md) is answered line by line.", "", "## By symptom", "",
     ]  # fmt: skip
     for each in symptoms():
         found = [_meant(name) for name in each.look]

@@ -16,6 +16,7 @@ from fake_host import TreeHost
 from kamtcp.catalogue.load import entries
 from kamtcp.catalogue.markdown import page
 from kamtcp.catalogue.names import spellings
+from kamtcp.catalogue.symptoms import symptoms
 from kamtcp.cli.explain import LETTERS
 from kamtcp.cli.explain_document import LIST_SCHEMA, SCHEMA, document
 from kamtcp.cli.explain_facts import facts
@@ -212,6 +213,31 @@ def test_the_list_names_everything_once(capsys):
     assert told["schema"] == LIST_SCHEMA
     assert wrong(told, published("explain-list")) == []
     assert [each["name"] for each in told["names"]] == [name_of(each) for each in subjects()]
+
+
+def test_symptoms_lead_to_names(capsys):
+    found = explain(capsys, "--symptoms")
+    assert (found.code, found.err) == (0, "")
+    assert all(len(line) <= 80 for line in found.out.splitlines())
+    assert found.out.count("  look at: ") == len(symptoms())
+    one = explain(capsys, "--symptoms", "CARRIER", "assign").out
+    assert one.startswith("Connections to a carrier fail: cannot assign requested address\n")
+    assert "ephemeral-ports" in one
+    assert one.count("look at:") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--symptoms", "frobnicate"), "no symptom has the words 'frobnicate'"),
+        (("--symptoms", "--json"), "takes neither"),
+        (("phones can't connect",), "--symptoms WORD finds"),
+    ],
+)
+def test_what_no_symptom_says_is_exit_2(arguments, said, capsys):
+    found = explain(capsys, *arguments)
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
 
 
 def test_json_says_the_same(capsys):

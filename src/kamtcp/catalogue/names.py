@@ -1,7 +1,8 @@
 """The spellings an operator may use -> the entries meant.
 
 Tried in order, the first that finds something counts: the id, an alias, or the last part of an id ("somaxconn",
-"ListenOverflows") as written; without regard to case, with "/" for "." and "-" for "_".
+"ListenOverflows") as written; without regard to case, with "/" for "." and "-" for "_"; as Kamailio's RPC spells what
+the file calls tcp_something ("keepidle", "max_connections(soft)").
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def find(name: str) -> tuple[Entry, ...]:
     for wanted in (name, bare):
         if wanted in exact:
             return exact[wanted]
-    key = fold(bare)
-    return folded.get(key) or last.get(key, ())
+    key = fold(bare).removesuffix("(soft)")
+    return folded.get(key) or last.get(key) or folded.get(f"tcp_{key}", ())
 
 
 def fold(name: str) -> str:

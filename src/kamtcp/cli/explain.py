@@ -26,6 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             letter, dest="letters", action="append_const", const=letter, help=argparse.SUPPRESS
         )
     parser.add_argument("--list", action="store_true", help="list everything that can be explained")
+    parser.add_argument(
+        "--symptoms",
+        action="store_true",
+        help="what is seen, and where to look; only rows with the words of NAME",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     target.add_options(parser, saving=False)
     parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
@@ -35,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Exit:
     """Look up, look around, write."""
     options.names += options.letters or ()
+    if options.symptoms:
+        out.say(_symptoms(options))
+        return Exit.OK
     if options.list:
         if options.names:
             raise UsageError("--list takes no NAME")
@@ -52,6 +60,8 @@ def _known(name: str) -> tuple[Subject, ...]:
         hint = (
             f"did you mean: {', '.join(found.close)}?" if found.close else "kamtcp explain --list shows all"
         )
+        if " " in name.strip():
+            hint += "; --symptoms WORD finds what goes wrong"
         raise UsageError(f"no setting, counter, ceiling or finding {name!r}; {hint}")
     return found
 
@@ -77,6 +87,29 @@ def _explain(chosen: list[Subject], options: argparse.Namespace) -> Exit:
     where_to = screen()
     out.say(("\n" + "=" * where_to.width + "\n\n").join(text(each, where_to) for each in found))
     return Exit.OK
+
+
+def _symptoms(options: argparse.Namespace) -> str:
+    """The index by symptom, or its rows that have all words."""
+    from kamtcp.catalogue.symptoms import symptoms
+    from kamtcp.cli.wrap import screen, wrapped
+
+    if options.list or options.json:
+        raise UsageError("--symptoms takes neither --list nor --json")
+    words = " ".join(options.names).lower().split()
+    rows = [
+        each for each in symptoms() if all(word in f"{each.seen} {each.because}".lower() for word in words)
+    ]
+    if not rows:
+        raise UsageError(f"no symptom has the words {' '.join(options.names)!r}; --symptoms alone shows all")
+    where_to = screen()
+    found = []
+    for each in rows:
+        lines = [where_to.style(line, "bold") for line in wrapped(each.seen, where_to.width, "")]
+        lines += wrapped(each.because, where_to.width, "  ")
+        lines += wrapped(f"look at: {', '.join(each.look)}", where_to.width, "  ")
+        found.append("\n".join(lines) + "\n")
+    return "\n".join(found)
 
 
 def _list() -> str:
