@@ -56,7 +56,8 @@ OWN_TEST = frozenset({
     "net.ipv4.ip_local_port_range", "net.ipv4.ip_local_reserved_ports", "net.ipv4.ip_unprivileged_port_start",
     "net.ipv4.ip_nonlocal_bind", "net.ipv4.tcp_child_ehash_entries", "net.ipv4.tcp_timestamps", "net.ipv4.tcp_sack",
     "net.ipv4.tcp_window_scaling", "net.ipv4.tcp_congestion_control", "net.unix.max_dgram_qlen",
-    "net.ipv4.tcp_mem",
+    "net.ipv4.tcp_mem", "kernel.shmmax", "kernel.shmall",
+    "net.core.rmem_default", "net.core.wmem_default", "net.core.rmem_max", "net.core.wmem_max",
 })  # fmt: skip
 
 #: of a namespace, and not shown: name or beginning of names -> why

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -373,3 +376,57 @@ def test_tcp_mem_counts_pages():
     with open("/proc/meminfo") as file:
         total = int(file.readline().split()[1]) * 1024
     assert 0.04 < pressure * os.sysconf("SC_PAGE_SIZE") / total < 0.08
+
+
+class TestValuesOfTheMachine:
+    """Only looked at: what a socket made now says of them."""
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "option"),
+        [("rmem_default", "udp", 8), ("wmem_default", "udp", 7), ("wmem_default", "unix", 7)],
+    )
+    def test_defaults_size_datagram_and_unix_sockets_and_no_tcp_socket(self, name, kind, option):
+        value = int(present_value(f"net/core/{name}"))
+        inner = int(present_value(f"net/ipv4/tcp_{name[:4]}").split()[1])
+        families = {"udp": (socket.AF_INET, socket.SOCK_DGRAM), "unix": (socket.AF_UNIX, socket.SOCK_STREAM)}
+        with socket.socket(*families[kind]) as one, socket.socket() as tcp:
+            assert one.getsockopt(socket.SOL_SOCKET, option) == value
+            assert tcp.getsockopt(socket.SOL_SOCKET, option) == inner
+
+    @pytest.mark.parametrize(
+        ("name", "option"), [("rmem_max", socket.SO_RCVBUF), ("wmem_max", socket.SO_SNDBUF)]
+    )
+    def test_a_larger_buffer_than_allowed_is_cut_without_an_error(self, name, option):
+        """The kernel doubles what it grants, for its own bookkeeping."""
+        with socket.socket() as tcp:
+            tcp.setsockopt(socket.SOL_SOCKET, option, (1 << 30) - 1)
+            assert tcp.getsockopt(socket.SOL_SOCKET, option) == 2 * int(present_value(f"net/core/{name}"))
+
+
+def present_value(path: str) -> str:
+    """A value here and now; skips where this namespace doesn't have it."""
+    try:
+        with open(f"/proc/sys/{path}") as file:
+            return file.read()
+    except OSError:
+        pytest.skip("not in this namespace")
+
+
+def test_limits_of_system_v_memory_are_of_the_ipc_namespace_and_leave_kamailios_memory_alone():
+    """Kamailio's shared memory is an anonymous mapping; shmget() is another matter."""
+    names = ("kernel/shmmax", "kernel/shmall")
+    before = [present_value(name) for name in names]
+    script = """
+import ctypes, mmap
+read = lambda: [open("/proc/sys/" + name).read().strip() for name in ("kernel/shmmax", "kernel/shmall")]
+print(*read())
+for name in ("kernel/shmmax", "kernel/shmall"): open("/proc/sys/" + name, "w").write("4096")
+libc = ctypes.CDLL(None, use_errno=True)
+print(*read(), libc.shmget(0, ctypes.c_size_t(8192), 0o1600), ctypes.get_errno(), len(mmap.mmap(-1, 1 << 20)))
+"""
+    done = subprocess.run(["unshare", "--ipc", sys.executable, "-c", script], capture_output=True, check=False, timeout=60)  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    fresh, changed = done.stdout.decode().splitlines()
+    assert fresh.split() == [entries()[name.replace("/", ".")].default for name in names]
+    assert changed == "4096 4096 -1 22 1048576"
+    assert [present_value(name) for name in names] == before
