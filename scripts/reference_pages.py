@@ -79,7 +79,7 @@ def finding(code: Code) -> str:
     ceilings = ceilings_of(code)
     found = [setting_link(each) for each in settings_of(code)]
     link = ", ".join(f"[`{each}`](../ceilings/{each}.md)" for each in ceilings)
-    below = code.source.startswith("see ceiling ")
+    below = bool(ceilings) and not code.is_symptom
     rows = (
         ("Severity", code.severity.value),
         ("Found where", _question(BY_NAME[ceilings[0]]) if below else _rule(code)),
