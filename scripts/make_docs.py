@@ -246,7 +246,7 @@ def pages() -> dict[str, str]:
     seen = {name: _state(row(name, verdict)) for name in BY_NAME}
     return {
         **{name: schema(*each) for name, each in SCHEMAS.items()},
-        **reference_pages.pages(seen),
+        **reference_pages.pages(seen, verdict.findings),
         "docs/reference/ceilings.md": ceilings_page(),
         "docs/reference/findings.md": findings_page(),
     }

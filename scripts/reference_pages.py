@@ -24,6 +24,7 @@ from kamtcp.cli.explain_links import bearing, ceilings_of, codes_of, codes_of_ce
 from kamtcp.cli.explain_text import EFFECTS
 from kamtcp.diagnose.codes import ALL as CODES
 from kamtcp.diagnose.codes import Code
+from kamtcp.diagnose.finding import Cure, Finding
 from kamtcp.diagnose.rules import ALL as RULES
 from kamtcp.diagnose.symptoms import ALL as SYMPTOMS
 
@@ -36,16 +37,18 @@ OF_ANY_LINE = frozenset({"SYS022", "SYS030", "SYS031", "SYS032", "SYS033", "SYS0
 _SHORT = (Kind.SYSCTL, Kind.COUNTER, Kind.MODPARAM, Kind.MODULE)
 
 
-def pages(seen: dict[str, str]) -> dict[str, str]:
+def pages(seen: dict[str, str], there: Iterable[Finding]) -> dict[str, str]:
     """Path below the root to text, for all pages.
 
     Args:
         seen: what the reference set-up says to each ceiling, as text, by name.
+        there: what is found on it.
     """
+    examples = {each.code: each for each in there}
     found = {"README.md": by_symptom(), "names.md": by_name(), "settings/README.md": by_subject()}
     found |= {page_of(each): setting(each) for each in entries().values()}
     found |= {page_of(each.spec): ceiling(each, seen[each.spec.name]) for each in CEILINGS}
-    found |= {page_of(each): finding(each) for each in CODES}
+    found |= {page_of(each): finding(each, examples.get(each.code)) for each in CODES}
     return {f"{FOLDER}/{name}": text for name, text in found.items()}
 
 
@@ -74,7 +77,7 @@ def ceiling(entry: CeilingEntry, seen: str) -> str:
     ]) + _foot(spec.name)  # fmt: skip
 
 
-def finding(code: Code) -> str:
+def finding(code: Code, example: Finding | None) -> str:
     """findings/CODE.md."""
     ceilings = ceilings_of(code)
     found = [setting_link(each) for each in settings_of(code)]
@@ -95,8 +98,25 @@ def finding(code: Code) -> str:
     return "\n".join([
         f"# {code.code} {code.name}", "", code.meaning, "", *_table(rows), "",
         "Evidence, a shell line to see for oneself, and both cures (now, without a restart; for good) are worked out on the",
-        "host and printed with it.", "", "## Sources", "", f"- {source}", "",
+        "host and printed with it.", "", *(_example(example) if example else ()), "## Sources", "", f"- {source}", "",
     ]) + _foot(code.code)  # fmt: skip
+
+
+def _example(found: Finding) -> list[str]:
+    """How it reads on the reference set-up."""
+    lines = ["## On the [reference set-up](../ceilings.md)", "", f"Found: {found.evidence}.", ""]
+    for title, text, line in (
+        ("See for yourself", "", found.see),
+        ("Now", _cure(found.now), found.now.line),
+        ("For good", _cure(found.for_good), found.for_good.line),
+    ):
+        lines += [f"{title}: {text}".rstrip(": ") + (":" if line and not text else ""), ""]
+        lines += ["```", line, "```", ""] if line else []
+    return lines
+
+
+def _cure(cure: Cure) -> str:
+    return f"{cure.text}; risk: {cure.risk}" if cure.risk else cure.text
 
 
 def by_symptom() -> str:
