@@ -19,7 +19,7 @@ SCHEMA = "kamtcp-explain/1"
 LIST_SCHEMA = "kamtcp-explain-list/1"
 
 
-class OfSetting(Struct, frozen=True):
+class AboutSetting(Struct, frozen=True):
     """A setting or counter: the catalogue's entry, and what was seen of it here.
 
     Args:
@@ -40,7 +40,7 @@ class OfSetting(Struct, frozen=True):
     codes: tuple[OfCode, ...]
 
 
-class OfCeiling(Struct, frozen=True):
+class AboutCeiling(Struct, frozen=True):
     """A ceiling, what it is for each Kamailio, and the settings that bear on it, the cheapest cure first."""
 
     spec: Spec
@@ -50,7 +50,7 @@ class OfCeiling(Struct, frozen=True):
     codes: tuple[OfCode, ...]
 
 
-class OfFinding(Struct, frozen=True):
+class AboutFinding(Struct, frozen=True):
     """A finding code, what was found of it here, and the settings and the ceiling that it speaks of."""
 
     of: OfCode
@@ -65,9 +65,9 @@ class Document(Struct, frozen=True):
     schema: str
     kamtcp: str
     asked: tuple[str, ...]
-    settings: tuple[OfSetting, ...]
-    ceilings: tuple[OfCeiling, ...]
-    findings: tuple[OfFinding, ...]
+    settings: tuple[AboutSetting, ...]
+    ceilings: tuple[AboutCeiling, ...]
+    findings: tuple[AboutFinding, ...]
 
 
 class Listed(Struct, frozen=True):
@@ -102,17 +102,17 @@ def listed(rows: Sequence[Listed]) -> bytes:
     return encode(ListDocument(LIST_SCHEMA, __version__, tuple(rows)))
 
 
-def _setting(of: Setting) -> OfSetting:
+def _setting(of: Setting) -> AboutSetting:
     entry = of.entry
-    return OfSetting(
+    return AboutSetting(
         entry, entry.project, page_of(entry), line(entry), of.default_here, of.exists_here, of.here, of.proposals,
         of.ceilings, of.codes,
     )  # fmt: skip
 
 
-def _ceiling(of: Limit) -> OfCeiling:
-    return OfCeiling(of.spec, page_of(of.spec), of.here, of.settings, of.codes)
+def _ceiling(of: Limit) -> AboutCeiling:
+    return AboutCeiling(of.spec, page_of(of.spec), of.here, of.settings, of.codes)
 
 
-def _finding(of: Defect) -> OfFinding:
-    return OfFinding(of.of, page_of(of.of.code), of.ceilings, of.settings)
+def _finding(of: Defect) -> AboutFinding:
+    return AboutFinding(of.of, page_of(of.of.code), of.ceilings, of.settings)
