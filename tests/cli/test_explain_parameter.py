@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +13,14 @@ from fake_host import TreeHost
 from kamtcp.catalogue.entry import Kind
 from kamtcp.catalogue.load import entries
 from kamtcp.cli.explain_parameter import parameter
+from kamtcp.host.live import Live
 from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Instance
 from kamtcp.record.archive import load
 from kamtcp.record.recorded import samples
+from kamtcp.rehearse.kamailio import packages_root, start_kamailio
+from kamtcp.rehearse.scenario import Scenario
+from kamtcp.rehearse.standin import StandIn
 from kamtcp.survey.take import take
 from situations import DENIED, situation
 
@@ -130,3 +135,34 @@ def test_file_and_defaults_say_what_a_real_kamailio_says():
                 compared += 1
                 assert plain(parameter(entry, host, mute, seen.machine.netns)[0]) == plain(answered), entry.id
     assert compared > 30
+
+
+@pytest.mark.kamailio
+@pytest.mark.skipif(
+    packages_root() is None or os.geteuid() != 0, reason="needs root and a Kamailio (make packages)"
+)
+def test_a_running_kamailio_is_explained_from_outside_its_namespaces(alone):
+    """The configuration is that in its own mount namespace; RPC still wins where it tells."""
+    scenario = Scenario(
+        websocket=True, core=("tcp_reuse_port=yes", "tcp_script_mode=1", "socket_workers=2", "listen=tcp:127.0.0.1:5070"),
+        modparams=('modparam("websocket", "cors_mode", 2)',),
+    )  # fmt: skip
+    with StandIn(packages_root(), name="sip1") as inside, start_kamailio(inside, config=scenario) as running:
+        alone |= {running.pid, *running.children()}
+        host = Live()
+        seen = take(host)
+        (instance,) = seen.instances
+
+        def told(name: str) -> tuple[str | Absent, str]:
+            return parameter(entries()[name], host, instance, seen.machine.netns)
+
+        lines = scenario.render().splitlines()
+        where = {text: f":{number}" for number, text in enumerate(lines, start=1)}
+        value, source = told("socket_workers")
+        assert value == "2 for tcp:127.0.0.1"
+        assert source.endswith(where["listen=tcp:127.0.0.1:5070"])
+        value, source = told("websocket.cors_mode")
+        assert (value, source.endswith(where['modparam("websocket", "cors_mode", 2)'])) == ("2", True)
+        assert told("tcp_reuse_port") == ("1", "cfg.get tcp")
+        assert told("tcp_script_mode")[0] == "1"
+        assert told("tls.connection_timeout")[0].why is Why.MISSING
