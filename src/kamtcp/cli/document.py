@@ -7,6 +7,7 @@ import msgspec
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
 from kamtcp.capacity.timers import Timer
+from kamtcp.cli.encode import encode
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.accepting import Acceptances
 from kamtcp.diagnose.finding import Finding
@@ -63,22 +64,7 @@ def document(
 ) -> bytes:
     """The document, indented for people, one newline at its end."""
     judged = tuple(_judged(verdict, where) for verdict, where in rows)
-    whole = Document(SCHEMA, __version__, exit_code, judged, acceptances or Acceptances(), snapshot)
-    try:
-        data = msgspec.json.encode(whole)
-    except UnicodeEncodeError:  # a path that is not UTF-8, as Linux allows
-        data = msgspec.json.encode(_encodable(msgspec.to_builtins(whole)))
-    return msgspec.json.format(data, indent=1) + b"\n"
-
-
-def _encodable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encodable(each) for each in value]
-    return value
+    return encode(Document(SCHEMA, __version__, exit_code, judged, acceptances or Acceptances(), snapshot))
 
 
 def _judged(verdict: Verdict, where: str) -> Judged:

@@ -190,6 +190,12 @@ def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Co
     return config
 
 
+def configuration(host: Host, pid: int, own_netns: str) -> Config | Absent:
+    """The configuration of a running instance, read again: for what a snapshot doesn't keep of it."""
+    line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
+    return _config(host, View.of(host, Family(pid, ()), own_netns), line, _config_path(host, pid, line))
+
+
 def _environ(data: bytes) -> dict[str, str]:
     pairs = (item.partition("=") for item in data.decode("utf-8", "replace").split("\0") if "=" in item)
     return {name: value for name, _, value in pairs}
