@@ -15,6 +15,7 @@ from kamtcp.diagnose import (
     settings_kamailio,
     settings_limits,
     settings_memory,
+    settings_middle,
     settings_ports,
     settings_queue,
     settings_tcp,
@@ -35,6 +36,7 @@ ALL: tuple[Rule, ...] = (
     *settings_ports.RULES,
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
+    *settings_middle.RULES,
     *settings_gone.RULES,
     *settings_files.RULES,
 )
