@@ -91,6 +91,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                {"parameters": {"tcp_keepidle": Parameter(60, Origin.READ, "cfg.get tcp"), "tcp_keepidle_file": 60}}),
     "TIM004": ({"websocket": 10_001, "parameters": {"websocket.timer_interval": 1, "websocket.keepalive_interval": 30}},
                {"websocket": 10_000, "parameters": {"websocket.timer_interval": 1, "websocket.keepalive_interval": 1}}),
+    "TIM005": ({"target": {"middle": {"lb": 350}, "registration_seconds": 3600}},
+               {"target": {"middle": {"lb": 350}}, "parameters": {"tcp_keepidle": 60}}),
     "CFG001": ({"version": "5.7.4", "parameters": {"tcp_accept_iplimit": 0}}, {"version": "5.8.0"}),
     "CFG002": ({"parameters": {"tcp_accept_iplimit": 1024}, "opened": 5001}, {"parameters": {"tcp_accept_iplimit": 0}, "opened": 5001}),
     "CFG003": ({"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 201}}, {"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 200}}),

@@ -111,6 +111,7 @@ ALL: tuple[Code, ...] = (
     Code("TIM002", "keepalive-sysctl-without-effect", _I, "tcp_keepalive_time was set, but Kamailio's listeners have a time of their own.", "Linux include/net/tcp.h keepalive_time_when()"),
     Code("TIM003", "keepalive-change-not-on-listeners", _I, "Keepalive parameters were changed at run time; inbound connections keep what the listeners got at start.", "Kamailio src/core/tcp_main.c tcp_init(); measured on 5.6.3"),
     Code("TIM004", "websocket-timers-every-second", _M, "The websocket module walks through very many connections every second.", "Kamailio src/modules/websocket/ws_conn.c, ws_mod.c"),
+    Code("TIM005", "middle-box-forgets-first", _M, "A load balancer or NAT gateway forgets idle connections before anything keeps them alive: phones are registered but unreachable.", "RFC 5382 section 5 REQ-5; Kamailio src/core/tcp_main.c tcp_init()"),
     Code("CFG020", "receive-limit-below-read-buffer", _M, "msg_recv_max_size is smaller than tcp_rd_buf_size.", "Kamailio src/core/tcp_read.c"),
     Code("CFG021", "mlock-without-privilege", _M, "mlock_pages is on, and Kamailio may not lock so much memory.", "Kamailio src/main.c mem_lock_pages(); man mlock(2)"),
     Code("SYS002", "tcp-timestamps-off", _M, "tcp_timestamps=0 takes PAWS, tcp_tw_reuse and the options of SYN cookies away.", "Linux net/ipv4/syncookies.c cookie_timestamp_decode(); measured"),

@@ -46,9 +46,14 @@ def _count(s: Situation, name: str) -> int | Absent:
     )
 
 
+def keepalive_on_listeners(s: Situation) -> dict[str, int | Absent]:
+    """The four keepalive parameters as the listeners got them; 0 is off, or the kernel's own."""
+    return {name: _count(s, name) for name in _KEEPALIVE}
+
+
 def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
     """Keepalive on, with the kernel's two hours before the first probe."""
-    counts = {name: _count(s, name) for name in _KEEPALIVE}
+    counts = keepalive_on_listeners(s)
     idle, kernel = counts["tcp_keepidle"], s.sysctl(KEEPALIVE_TIME)
     lacking = [each for each in (*counts.values(), kernel) if isinstance(each, Absent)]
     if lacking or isinstance(idle, Absent) or isinstance(kernel, Absent):
