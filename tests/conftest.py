@@ -62,10 +62,11 @@ def environment():
 @pytest.fixture(autouse=True)
 def own_state(monkeypatch):
     """No test reads or writes the target and the memory of the machine it runs on: below /proc nothing can be made."""
-    from kamtcp.cli import highest, target
+    from kamtcp.cli import calibrated, highest, seen, target
     from kamtcp.survey import accepted
 
-    monkeypatch.setattr(highest, "FILE", "/proc/nowhere/highest.json")
+    for each in (calibrated, highest, seen):
+        monkeypatch.setattr(each, "FILE", f"/proc/nowhere/{Path(each.FILE).name}")
     monkeypatch.setattr(target, "TARGET_FILE", "/proc/nowhere/target.toml")
     monkeypatch.setattr(accepted, "ACCEPT_FILE", "/proc/nowhere/accept.toml")
 

@@ -21,6 +21,7 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Cgroup, Instance, Parameter, Process, Role, SharedMemory
 from kamtcp.model.machine import Counters, Link, ListenQueue, Machine, Namespace
 from kamtcp.model.origin import Origin
+from kamtcp.model.price import Measured, measured
 from kamtcp.model.settings import Assignment, SettingFiles
 from kamtcp.model.snapshot import SCHEMA, Snapshot
 from kamtcp.model.target import Mix, Target
@@ -195,7 +196,7 @@ def situation(
     *,
     target: dict[str, Any] | Target | None = None,
     mix: Mix | None = None,
-    prices: dict[str, float] | None = None,
+    prices: dict[str, float | Measured] | None = None,
     sysctls: dict[str, Any] | None = None,
     sockstat: dict[str, int] | None = None,
     parameters: dict[str, Any] | None = None,
@@ -223,8 +224,15 @@ def situation(
     wanted = target if isinstance(target, Target) else Target(**(target or {}))
     return Situation(
         machine(sysctls=wide, **parts[Machine]), namespace(sysctls=own, sockstat=sockstat, **parts[Namespace]), one,
-        wanted, mix or mix_of(wanted, one), prices or {},
+        wanted, mix or mix_of(wanted, one), _prices(prices or {}),
     )  # fmt: skip
+
+
+def _prices(found: dict[str, float | Measured]) -> dict[str, Measured]:
+    return {
+        name: each if isinstance(each, Measured) else measured([each], "seen here between checks")
+        for name, each in found.items()
+    }
 
 
 def snapshot(*many: Situation) -> Snapshot:

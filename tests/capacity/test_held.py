@@ -75,10 +75,10 @@ CASES = [
      ("400 (open connections) + 63000000 (bytes free in shared memory) / 79634 (928 (struct tcp_connection)"
      " + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm) + 0.5 x 58500 (TLS state, OpenSSL 3.0 without client"
      " certificate) + 0.5 x 65936 (WebSocket structure))")),
-    # two snapshots showed 17,000 bytes a connection: 63,000,000 / 17,000 = 3,705.9
+    # two looks showed 17,000 bytes a connection: 63,000,000 / 17,000 = 3,705.9
     ("shared-memory", {"shared_memory": shm(63_000_000), "prices": {"tcp": 17_000.0}}, 4105, 4105,
-     ("400 (open connections) + 63000000 (bytes free in shared memory) / 17000 (17000 (tcp connection, from two"
-     " snapshots))")),
+     ("400 (open connections) + 63000000 (bytes free in shared memory) / 17000 (17000 (tcp connection, seen here"
+     " between checks))")),
     # 512 KB x 14 = 7,340,032; (63,000,000 - 7,340,032) / 75,916 = 733.2, and the one that crosses is still served
     ("tls-memory-guard", {"shared_memory": shm(63_000_000), "target": ALL_TLS}, 1134, 1134,
      ("400 (open connections) + (63000000 (bytes free in shared memory) - 7340032 (low_mem_threshold1: 512 KB x 14"
@@ -317,6 +317,51 @@ class TestTheMix:
         assert not isinstance(found, Absent)
         assert found.bytes == 80_000
         assert Origin.MEASURED in {figure.origin for figure in found.inputs}
+
+    def test_a_measured_transport_replaces_its_share_and_no_other(self):
+        """0.25 x 70,000 + 0.75 x 17,416 = 30,562; the price of plain TCP is still the reference's."""
+        from kamtcp.capacity import prices
+
+        found = prices.of_mix(situation(target={"connections": 100, "tls": 25}, prices={"tls": 70_000.0}))
+        assert not isinstance(found, Absent)
+        assert found.bytes == 30_562
+        assert found.working == (
+            "0.25 x 70000 (tls connection, seen here between checks) + 0.75 x (928 (struct tcp_connection)"
+            " + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm))"
+        )
+
+    def test_wss_takes_its_own_price_else_the_sum_of_what_was_measured(self):
+        from kamtcp.capacity import prices
+
+        def price(**measured: float) -> float:
+            found = prices.of_mix(situation(target={"connections": 10, "wss": 10}, prices=dict(measured)))
+            assert not isinstance(found, Absent)
+            return found.bytes
+
+        assert price(wss=140_000.0) == 140_000
+        assert price(wss=140_000.0, tls=70_000.0, ws=80_000.0, tcp=17_000.0) == 140_000
+        assert price(tcp=17_000.0, tls=70_000.0, ws=80_000.0) == 17_000 + 53_000 + 63_000
+        assert price(tls=70_000.0) == 70_000 + 65_936
+
+    def test_a_price_of_one_transport_alone_is_as_firm_as_its_measurement(self):
+        from kamtcp.capacity import prices
+        from kamtcp.model.price import Measured
+
+        spread = Measured(73_300.0, 73_100.0, 73_500.0, 3, "calibrated on 2026-11-25")
+        s = situation(target={"connections": 10, "tls": 10}, prices={"tls": spread})
+        found = {each.transport: each for each in prices.each(s)}
+        assert (found["tls"].bytes, found["tls"].origin, found["tls"].measured) == (
+            73_300,
+            Origin.MEASURED,
+            spread,
+        )
+        assert found["tls"].working == (
+            "73300 (tls connection, calibrated on 2026-11-25; 73100 to 73500 in 3 times)"
+        )
+        assert [found[name].origin for name in ("tcp", "ws", "wss")] == [Origin.REFERENCE] * 3
+        assert ceiling(
+            "shared-memory", target={"connections": 10, "tls": 10}, prices={"tls": spread}
+        ).origin is (Origin.MEASURED)
 
     def test_a_release_that_is_not_known_costs_as_the_newest(self):
         from kamtcp.capacity import prices

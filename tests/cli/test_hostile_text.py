@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from kamtcp.cli import highest, out
+from kamtcp.cli import highest, out, state
 from kamtcp.cli.wrap import Screen
 from kamtcp.diagnose.see import quoted
 
@@ -59,7 +59,7 @@ def test_the_state_is_not_written_through_a_link(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     monkeypatch.setattr(highest, "FILE", str(tmp_path / "highest.json"))
-    monkeypatch.setattr(highest.os, "getpid", lambda: 7)
+    monkeypatch.setattr(state.os, "getpid", lambda: 7)
     (tmp_path / "highest.json.7").symlink_to(victim)
     seen = SimpleNamespace(instances=[SimpleNamespace(name="kamailio", opened=5)])
     host = SimpleNamespace(read=lambda path, limit: open(path, "rb").read())  # noqa: SIM115

@@ -12,6 +12,7 @@ from kamtcp.model.growth import prices_between
 from kamtcp.model.instance import SharedMemory
 from kamtcp.model.machine import Counters, counter
 from kamtcp.model.origin import Figure, Origin, softest
+from kamtcp.model.price import Conditions, Measured, conditions_of, differences, measured
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 from situations import DENIED, situation, snapshot
@@ -110,7 +111,10 @@ def pair(first: dict[str, object], last: dict[str, object]) -> dict[str, dict[st
         "uptime_seconds": 10,
     }
     later = {**basis, "opened": 1100, "shared_memory": pool(22_000_000), "uptime_seconds": 20}
-    return prices_between(snapshot(situation(**{**basis, **first})), snapshot(situation(**{**later, **last})))
+    found = prices_between(
+        snapshot(situation(**{**basis, **first})), snapshot(situation(**{**later, **last}))
+    )
+    return {pid: {name: each.middle for name, each in prices.items()} for pid, prices in found.items()}
 
 
 class TestPricesBetweenTwoSnapshots:
@@ -123,12 +127,19 @@ class TestPricesBetweenTwoSnapshots:
     def test_all_of_them_tls_is_the_price_of_tls(self):
         assert pair({}, {"opened_tls": 1000, "shared_memory": pool(81_000_000)}) == {"812": {"tls": 76_000.0}}
 
+    def test_so_do_ws_and_wss(self):
+        assert pair({}, {"websocket": 1000, "shared_memory": pool(88_000_000)}) == {"812": {"ws": 83_000.0}}
+        both = {"websocket": 1000, "opened_tls": 1000, "shared_memory": pool(147_000_000)}
+        assert pair({"shared_memory": pool(5_000_000)}, both) == {"812": {"wss": 142_000.0}}
+
     @pytest.mark.parametrize(
         ("first", "last"),
         [
             ({}, {"opened": 299}),  # too few to tell
             ({}, {"opened_tls": 400}),  # two transports at once
             ({}, {"websocket": 5}),
+            ({}, {"websocket": 1000, "opened_tls": 400}),
+            ({}, {"websocket": DENIED}),
             ({}, {"uptime_seconds": 5}),  # another process: it was restarted
             ({}, {"attendant": 900}),
             ({}, {"shared_memory": DENIED}),
@@ -141,3 +152,44 @@ class TestPricesBetweenTwoSnapshots:
     )
     def test_anything_less_clear_gives_no_price(self, first, last):
         assert pair(first, last) == {}
+
+
+class TestConditionsOfAPrice:
+    def here(self, **changes: object) -> Conditions | Absent:
+        s = situation(**changes)
+        assert s.instance is not None
+        return conditions_of(s.machine, s.instance)
+
+    def test_they_are_what_the_price_hangs_on(self):
+        assert self.here() == Conditions("6.18.0", "x86_64", "6.1.4", 3, "qm", 16_384, tls=True)
+        assert self.here(parameters={"shm_manager": "f_malloc"}) == self.here(
+            parameters={"shm_manager": "fm"}
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"release": "6.19.1"}, "kernel 6.18.0 then, 6.19.1 now"),
+            ({"architecture": "aarch64"}, "machine x86_64 then, aarch64 now"),
+            ({"version": "5.6.3"}, "kamailio 6.1.4 then, 5.6.3 now"),
+            ({"openssl": 1}, "openssl 3 then, 1 now"),
+            ({"parameters": {"shm_manager": "tlsf"}}, "allocator qm then, tlsf now"),
+            ({"parameters": {"tcp_rd_buf_size": 4096}}, "read buffer 16384 then, 4096 now"),
+            ({"modules": ("tm",), "openssl": 0}, "openssl 3 then, 0 now; tls on then, off now"),
+        ],
+    )
+    def test_each_of_them_makes_a_difference_that_is_named(self, changes, said):
+        then, now = self.here(), self.here(**changes)
+        assert isinstance(then, Conditions) and isinstance(now, Conditions)
+        assert then != now
+        assert differences(then, now) == said
+
+    @pytest.mark.parametrize(
+        "changes", [{"version": DENIED}, {"openssl": DENIED}, {"modules": DENIED}, {"command_line": DENIED},
+                    {"parameters": {"tcp_rd_buf_size": None}}],
+    )  # fmt: skip
+    def test_what_can_not_be_told_holds_for_nothing(self, changes):
+        assert isinstance(self.here(**changes), Absent)
+
+    def test_the_middle_of_an_even_number_lies_between(self):
+        assert measured([3.0, 1.0, 2.0, 10.0], "so") == Measured(2.5, 1.0, 10.0, 4, "so")

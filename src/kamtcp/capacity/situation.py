@@ -11,6 +11,7 @@ from kamtcp.model.absent import UNLIMITED, Absent, Limit, Unlimited, Why
 from kamtcp.model.instance import Instance, Parameter, Process, Role
 from kamtcp.model.machine import Machine, Namespace
 from kamtcp.model.origin import Figure, Origin
+from kamtcp.model.price import Measured
 from kamtcp.model.target import Mix, Target
 
 
@@ -22,8 +23,8 @@ class Situation(Struct, frozen=True):
     instance: Instance | None
     target: Target
     mix: Mix
-    #: bytes of shared memory per connection seen in a recording, by transport; empty without a pair
-    measured_prices: dict[str, float] = {}
+    #: what a connection of a transport was seen to cost here; empty where it was never measured
+    measured_prices: dict[str, Measured] = {}
 
     def require(self) -> Instance:
         """The instance; ceilings that need one are only asked where there is one."""

@@ -6,7 +6,7 @@ import argparse
 
 from msgspec.structs import replace
 
-from kamtcp.cli import before_start, highest, out, source, target
+from kamtcp.cli import before_start, highest, out, seen, source, target
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.judge import choose, verdicts
 from kamtcp.diagnose.accepting import Acceptances, outcome
@@ -14,6 +14,7 @@ from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.errors import ConfigError, UsageError
 from kamtcp.model.acceptance import AcceptFile
+from kamtcp.model.price import Measured
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.survey.accepted import ACCEPT_FILE, collect
 from kamtcp.survey.take import take
@@ -63,6 +64,7 @@ def _run(options: argparse.Namespace) -> Exit | int:
         snapshot = before_start.snapshot_of(options, host, snapshot)
     elif options.recording is None:
         highest.keep(host, snapshot)
+        seen.keep(host, snapshot)
     if options.save_target:
         _save_target(options, snapshot)
     rows = verdicts(snapshot, host, options, _prices(places, only))
@@ -142,7 +144,7 @@ def _hint(verdict: Verdict) -> str:
     return f"kamtcp check --connections {count}{parts} --save-target"
 
 
-def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, float]]:
+def _prices(places: tuple[object, ...], only: str) -> dict[str, dict[str, Measured]]:
     """Prices measured between the first and the last sample of a recording; none from a single look."""
     if len(places) < 2:
         return {}

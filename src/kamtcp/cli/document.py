@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from kamtcp import __version__
+from kamtcp.capacity import prices
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.prices import Priced
 from kamtcp.capacity.timers import Timer
 from kamtcp.cli.encode import encode
 from kamtcp.cli.report import headline, headline_of_rates
@@ -38,6 +40,7 @@ class Judged(msgspec.Struct, frozen=True):
     rates: tuple[Ceiling, ...]
     unseen_ceilings: tuple[Ceiling, ...]
     could_lie_below: tuple[str, ...]
+    prices: tuple[Priced, ...]
     timers: tuple[Timer, ...]
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
@@ -84,6 +87,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         rates=verdict.ladder.rates,
         unseen_ceilings=verdict.ladder.unseen,
         could_lie_below=tuple(each.name for each in verdict.blind),
+        prices=() if instance is None else prices.each(verdict.situation),
         timers=verdict.ladder.timers,
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,

@@ -6,16 +6,14 @@ carries its own host's.
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
+from kamtcp.cli import state
 from kamtcp.host.door import Host
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
 
-#: kamtcp's own state; KAMTCP_STATE names another directory (tests, stand-ins)
-FILE = os.path.join(os.environ.get("KAMTCP_STATE") or "/var/lib/kamtcp", "highest.json")
+FILE = state.path("highest.json")
 
 
 def of(host: Host, instance: Instance) -> int:
@@ -32,14 +30,7 @@ def keep(host: Host, snapshot: Snapshot) -> None:
     if not fresh:
         return
     try:
-        text = msgspec.json.encode({**known, **fresh})
-        os.makedirs(os.path.dirname(FILE), mode=0o755, exist_ok=True)
-        beside = f"{FILE}.{os.getpid()}.{os.urandom(4).hex()}"
-        # Never through a link that lies in wait: KAMTCP_STATE may name a directory that others write to.
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with open(descriptor, "wb") as file:
-            file.write(text)
-        os.replace(beside, FILE)
+        state.write(FILE, {**known, **fresh})
     except (OSError, UnicodeEncodeError):  # a name that is not UTF-8
         return
 

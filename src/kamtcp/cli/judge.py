@@ -6,10 +6,12 @@ import argparse
 
 from kamtcp.cli import highest
 from kamtcp.cli import target as targets
+from kamtcp.cli.measured import prices
 from kamtcp.diagnose.verdict import Verdict, judge, mix_of
 from kamtcp.errors import UsageError
 from kamtcp.host.door import Host
 from kamtcp.model.instance import Instance
+from kamtcp.model.price import Measured
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Target
 
@@ -18,7 +20,7 @@ def verdicts(
     snapshot: Snapshot,
     host: Host,
     options: argparse.Namespace,
-    prices: dict[str, dict[str, float]] | None = None,
+    between: dict[str, dict[str, Measured]] | None = None,
 ) -> tuple[tuple[Verdict, str], ...]:
     """Judge the chosen instances; with each verdict, where its target comes from ("" for none).
 
@@ -34,10 +36,10 @@ def verdicts(
     rows = []
     for instance in chosen:
         target, where = targets.of_instance(stated, found, instance.name, highest.of(host, instance))
-        own = (prices or {}).get(str(instance.attendant))
+        own, gaps = prices(host, snapshot.machine, instance, (between or {}).get(str(instance.attendant), {}))
         # the highest use seen says how many, not over what: that is as it is now
         mix = None if where else mix_of(Target(), instance)
-        rows.append((judge(snapshot, instance, target, own, mix=mix), where))
+        rows.append((judge(snapshot, instance, target, own, mix=mix, unseen=gaps), where))
     return tuple(rows)
 
 

@@ -57,6 +57,7 @@ def _samples(text: str) -> int:
 def run(options: argparse.Namespace) -> Exit:
     """Take the samples and write the file."""
     from kamtcp.cli.explain_here import read_all
+    from kamtcp.cli.measured import remember
     from kamtcp.host.live import Live
     from kamtcp.survey.everything import look
 
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> Exit:
                 time.sleep(options.interval)
             recorder = Recorder(Live())
             read_all(recorder, look(recorder, every_socket=options.sockets))
+            remember(recorder)
             samples.append(scrubbed(recorder.notes, scrubber))
             _say(options, number + 1)
     except KeyboardInterrupt:

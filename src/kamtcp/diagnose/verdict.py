@@ -14,6 +14,7 @@ from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.starting import Starting
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
+from kamtcp.model.price import Measured
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 
@@ -61,9 +62,10 @@ def judge(
     snapshot: Snapshot,
     instance: Instance | None,
     target: Target,
-    prices: dict[str, float] | None = None,
+    prices: dict[str, Measured] | None = None,
     *,
     mix: Mix | None = None,
+    unseen: tuple[Absent, ...] = (),
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -71,8 +73,9 @@ def judge(
         snapshot: the facts.
         instance: one of its instances.
         target: what is wanted; an empty one judges present use.
-        prices: bytes per connection by transport, measured from an earlier snapshot.
+        prices: of a connection by transport, as measured on this host.
         mix: shares of the transports, where the target doesn't say them.
+        unseen: what else could not be seen or used.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
@@ -90,7 +93,7 @@ def judge(
     return Verdict(
         situation, ladder, found,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
-        (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
+        (*unseen, *_unseen(snapshot, instance, ladder), *judgement.unjudged),
         starting.judge(situation, said),
     )  # fmt: skip
 
