@@ -191,7 +191,7 @@ values = st.recursive(
 keys = st.sampled_from([*Population.__struct_fields__, *Storm.__struct_fields__, "kind", "rate", "x"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["population", "phase"]), st.dictionaries(keys, values, max_size=5)),
