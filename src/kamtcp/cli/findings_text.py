@@ -16,12 +16,17 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     if not found:
         seen = " in what could be seen" if verdict.blind else ""
         return [screen.style(f" findings: none{seen}", "bold"), ""]
+    return [*of(found, screen, "findings"), ""]
+
+
+def of(found: tuple[Finding, ...], screen: Screen, title: str) -> list[str]:
+    """These findings, under a title that counts them."""
     counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
     summary = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
-    out = [screen.style(f" findings ({summary})", "bold")]
+    out = [screen.style(f" {title} ({summary})", "bold")]
     for finding in found:
         out += _finding(finding, screen)
-    return [*out, ""]
+    return out
 
 
 def _finding(finding: Finding, screen: Screen) -> list[str]:

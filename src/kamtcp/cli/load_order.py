@@ -15,7 +15,13 @@ from kamtcp.loadgen.schedule import AtOnce, Schedule, Steady
 from kamtcp.loadgen.sources import Block, plan_sources
 from kamtcp.loadgen.target import Aim
 
-_MODES = {"hold": Mode.EACH, "churn": Mode.CHURN, "storm": Mode.STORM, "ramp": Mode.RAMP, "profile": Mode.EACH}
+_MODES = {
+    "hold": Mode.EACH,
+    "churn": Mode.CHURN,
+    "storm": Mode.STORM,
+    "ramp": Mode.RAMP,
+    "profile": Mode.EACH,
+}
 _PORTS = 60_000  # of a source address
 
 
@@ -81,7 +87,7 @@ def sources_of(text: str | None, aim: Aim, count: int, port: int) -> tuple[Block
     if text is None:
         if aim.ip.version == 4 and aim.ip.is_loopback:
             return ()
-        return (Block("::" if aim.ip.version == 6 else "0.0.0.0", 0, count),)
+        return (Block("::" if aim.ip.version == 6 else "0.0.0.0", 0, count),)  # noqa: S104  (a source)
     try:
         network = ip_network(text, strict=False)
     except ValueError as error:
@@ -98,20 +104,31 @@ def sources_of(text: str | None, aim: Aim, count: int, port: int) -> tuple[Block
         return tuple(Block(str(address), 0, each) for address in network)
     usable = network.num_addresses - 2
     per = max(1, -(-count // usable))
-    return plan_sources(count, base=str(network.network_address + 1), per_address=per, avoid=(5060, 5061, port))
+    return plan_sources(
+        count, base=str(network.network_address + 1), per_address=per, avoid=(5060, 5061, port)
+    )
 
 
 def _credentials(options: argparse.Namespace) -> Credentials | None:
-    if not options.password_file:
-        return None
+    return Credentials(password(options.password_file), options.user) if options.password_file else None
+
+
+def password(path: str) -> str:
+    """The first line of a file; a password on a command line is everybody's to read.
+
+    Raises:
+        UsageError: it can't be read, or there is none.
+    """
     try:
-        with open(options.password_file, encoding="utf-8") as file:
-            password = file.readline(4096).rstrip("\r\n")
+        with open(path, encoding="utf-8") as file:
+            found = file.readline(4096).rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{options.password_file}: expected text, got bytes that are no UTF-8") from error
-    if not password:
-        raise UsageError(f"{options.password_file}: expected a password on its first line, got none")
-    return Credentials(password, options.user)
+        raise UsageError(f"{path}: expected text, got bytes that are no UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    if not found:
+        raise UsageError(f"{path}: expected a password on its first line, got none")
+    return found
 
 
 def _keepalive(options: argparse.Namespace, aim: Aim) -> Keepalive | None:

@@ -25,7 +25,7 @@ from kamtcp.loadgen.budget import Line, lines
 from kamtcp.loadgen.guard import Bounds, Guard
 from kamtcp.loadgen.logs import log_files
 from kamtcp.loadgen.means import means
-from kamtcp.loadgen.order import Carrier, Order
+from kamtcp.loadgen.order import Order
 from kamtcp.loadgen.permission import PRODUCTION_RATE, Kind, Permission, permission
 from kamtcp.loadgen.processes import Load, workers_for
 from kamtcp.loadgen.profile import Profile
@@ -59,6 +59,8 @@ class Outcome(Struct, frozen=True):
 
 def carry_out(options: argparse.Namespace) -> Exit:
     """Do it and report; what is reported is also what was done before an interruption."""
+    if getattr(options, "profile", None):
+        options.kind = "profile"
     if options.out is not None and os.path.lexists(options.out):
         raise UsageError(f"--out {options.out}: exists; name a directory that doesn't")
     outcome = _load(options)
@@ -116,7 +118,9 @@ def _load(options: argparse.Namespace) -> Outcome:
     began = time.monotonic()
     _end_as_interrupted()
     order = replace(order, sources=blocks)
-    with Watch(order if probed else None, guard, witness, LiveLine(total, quiet=options.quiet, now=began)) as watch:
+    with Watch(
+        order if probed else None, guard, witness, LiveLine(total, quiet=options.quiet, now=began)
+    ) as watch:
         with Load(order, profile=profile, processes=count, i_own_this_host=True) as load:
             result = watch.over(load)
         judgement = witness.judgement(watch.client(result))
@@ -138,7 +142,11 @@ def most_at_once(options: argparse.Namespace, order: Order, profile: Profile | N
 
 def offered(order: Order, profile: Profile | None) -> int | None:
     """Connections that will be offered, where that is known before."""
-    return None if profile is not None or order.climb is not None or order.storm is not None else order.schedule.count
+    return (
+        None
+        if profile is not None or order.climb is not None or order.storm is not None
+        else order.schedule.count
+    )
 
 
 def _place(pid: int | None) -> tuple[Host, str]:
@@ -148,7 +156,9 @@ def _place(pid: int | None) -> tuple[Host, str]:
         netns = os.readlink(f"/proc/{pid or 'self'}/ns/net")
         return (host if pid is None else host.within(pid)), netns
     except OSError as error:
-        raise UsageError(f"--netns {pid}: {error.strerror}; expected a process whose namespace may be entered") from error
+        raise UsageError(
+            f"--netns {pid}: {error.strerror}; expected a process whose namespace may be entered"
+        ) from error
 
 
 def _paced(options: argparse.Namespace, allowed: Permission) -> None:

@@ -5,6 +5,8 @@ Reads   /proc/PID/fd of the server's processes; the log that the survey found
 
 from __future__ import annotations
 
+from functools import partial
+
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
@@ -19,12 +21,12 @@ def log_files(host: Host, instance: Instance) -> tuple[str, ...]:
     found = [instance.log_source] if instance.log_source.startswith("/") else []
     for number in _STANDARD:
         place = f"/proc/{instance.attendant}/fd/{number}"
-        link = attempt(place, lambda place=place: host.readlink(place))  # type: ignore[misc]
+        link = attempt(place, partial(host.readlink, place))
         if isinstance(link, str) and link.startswith("/") and not link.startswith("/dev/"):
             found.append(place)  # the link is followed, whatever mount namespace the file is in
     found += _SYSLOG
-    return tuple(name for name in dict.fromkeys(found) if not isinstance(attempt(name, _stat(host, name)), Absent))
-
-
-def _stat(host: Host, name: str):  # type: ignore[no-untyped-def]
-    return lambda: host.stat(name)
+    return tuple(
+        name
+        for name in dict.fromkeys(found)
+        if not isinstance(attempt(name, partial(host.stat, name)), Absent)
+    )

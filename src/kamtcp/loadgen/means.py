@@ -53,7 +53,9 @@ def _port_range(host: Host) -> int:
 def _is_local(aim: Aim) -> bool:
     """Whether the address is one of this machine's."""
     try:
-        with socket.socket(socket.AF_INET6 if aim.ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM) as mine:
+        with socket.socket(
+            socket.AF_INET6 if aim.ip.version == 6 else socket.AF_INET, socket.SOCK_STREAM
+        ) as mine:
             mine.bind((aim.address, 0))
     except OSError:
         return False

@@ -7,7 +7,17 @@ from msgspec import Struct, field
 from kamtcp.loadgen.histogram import Histogram
 from kamtcp.loadgen.tally import Failures, Tally
 
-__all__ = ["STAGES", "Failures", "Percentiles", "Result", "Row", "Stretch", "Tally", "WorkerResult", "percentiles"]
+__all__ = [
+    "STAGES",
+    "Failures",
+    "Percentiles",
+    "Result",
+    "Row",
+    "Stretch",
+    "Tally",
+    "WorkerResult",
+    "percentiles",
+]
 
 # Each from the scheduled moment: TCP open, TLS handshake done, WebSocket up, answer; storm: loss to answer.
 STAGES = ("connect", "tls", "upgrade", "answer", "back")
@@ -75,7 +85,9 @@ class Stretch(Struct):
     @property
     def offered_rate(self) -> float | None:
         """Connections per second as the schedule had them; None if it had all at one moment."""
-        return (self.tally.offered - 1) / self.due_last if self.due_last > 0 and self.tally.offered > 1 else None
+        return (
+            (self.tally.offered - 1) / self.due_last if self.due_last > 0 and self.tally.offered > 1 else None
+        )
 
     @property
     def answered_rate(self) -> float | None:
