@@ -95,11 +95,17 @@ class Board:
         self._recent = whole[(_HEAD + workers * ROW) * 8 :].cast("f")
         self._workers = workers
 
-    def row(self, worker: int) -> memoryview:
+    def close(self) -> None:
+        """Give up the descriptor; the words stay as long as this object."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def row(self, worker: int) -> memoryview[int]:
         """One worker's words, in the order of `FIELDS` and `CAUSES`."""
         return self._rows[worker * ROW : worker * ROW + len(_PLACE)]
 
-    def recent(self, worker: int) -> memoryview:
+    def recent(self, worker: int) -> memoryview[float]:
         """One worker's sample of latencies, float32; 0 where there is none."""
         return self._recent[worker * (RECENT + 2) : worker * (RECENT + 2) + RECENT]
 
@@ -112,12 +118,14 @@ class Board:
     def progress(self, ended: int = 0) -> Progress:
         rows = [self.row(worker).tolist() for worker in range(self._workers)]
         sums = [sum(column) for column in zip(*rows, strict=True)]
+        ready = FIELDS.index("ready")  # holds the number of the phase that is waited for, from 1 on
+        sums[ready] = sum(row[ready] > self.released for row in rows)
         count = len(FIELDS)
         recent = sorted(
             value for worker in range(self._workers) for value in self.recent(worker).tolist() if value > 0
         )
         return Progress(
-            *sums[:count],
+            **dict(zip(FIELDS, sums, strict=False)),
             failures={name: n for name, n in zip(CAUSES, sums[count:], strict=True) if n},
             phase=self.released - 1,
             ended=ended,

@@ -74,7 +74,8 @@ class Climb(Struct, frozen=True):
 
     def steps(self) -> tuple[float, ...]:
         """The height of each step; at most 200."""
-        found, height = [], self.first
+        found: list[float] = []
+        height = self.first
         while height < self.highest and len(found) < 199:
             found.append(height)
             height = max(height * self.factor, height + 1)

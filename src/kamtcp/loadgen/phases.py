@@ -66,14 +66,15 @@ class Storm(Step, frozen=True, tag="storm", kw_only=True):
 
     Args:
         within: seconds over which the first tries are spread, evenly.
-        closing: how connections are lost.
+        closing: how connections are lost; "server": they aren't closed here, but awaited to be by the server, whose end
+            or restart is somebody else's doing.
         backoff: what a client waits after a failed try: nothing, `first` seconds each time, or `first` doubled each
             time up to `highest`. jitter: share of that wait which is drawn by lot.
         seconds: after which those who still aren't served are given up.
     """
 
     within: Seconds
-    closing: Closing = "rst"
+    closing: Literal["fin", "rst", "server"] = "rst"
     backoff: Literal["none", "fixed", "exponential"] = "exponential"
     first: Positive = 1.0
     highest: Positive = 60.0

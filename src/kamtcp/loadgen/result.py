@@ -38,7 +38,8 @@ def percentiles(times: Histogram) -> Percentiles | None:
     """None without values."""
     if not times.count:
         return None
-    return Percentiles(times.count, *times.percentiles((50.0, 90.0, 99.0, 99.9)), times.maximum)
+    p50, p90, p99, p999 = times.percentiles((50.0, 90.0, 99.0, 99.9))
+    return Percentiles(times.count, p50, p90, p99, p999, times.maximum)
 
 
 class Row(Struct, frozen=True, array_like=True):

@@ -77,8 +77,8 @@ class Tally(Struct):
         keepalives: sent; keepalives_answered: of these, answered.
         challenged: asked again with credentials. resumed: TLS sessions resumed.
         syn_retried: connections open only after 0.5 s and more, or never in time, by retransmissions of the SYN.
-        answer_slow: connections open within 0.5 s whose answer took 0.9 s and more after that, by retransmissions
-            (TCP_INFO): a SYN that is retried and a final ACK that met a full queue look different here.
+        answer_slow: connections whose answer took 0.9 s and more from the question on, by retransmissions (TCP_INFO).
+            A SYN that met a full queue shows in `syn_retried`, a final ACK here.
         clients, served, given_up: of a storm: who lost a connection, who has one again, who hasn't; `offered` are their tries.
     """
 
