@@ -133,7 +133,7 @@ def document(outcome: Outcome, exit_code: int) -> bytes:
         predicted=None if before is None else Predicted(
             before.name, before.at if isinstance(before.at, int) else None, before.working
         ),
-        gave_way=outcome.judgement.findings,
+        gave_way=outcome.gave_way,
         not_judged=outcome.judgement.unjudged,
         not_watched=outcome.unwatched,
         plan=outcome.plan,

@@ -24,7 +24,7 @@ class Live:
         self.total, self.began = total, now
         self.tty = sys.stderr is not None and sys.stderr.isatty()
         self.quiet = quiet or sys.stderr is None
-        self.following = now
+        self.following = now if self.tty else now + _EACH_PIPE
         self.before = (now, 0)
         self.width = 0
 

@@ -16,6 +16,7 @@ from kamtcp.cli import load_order, out
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.load_live import Live as LiveLine
 from kamtcp.cli.load_watch import Watch
+from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import Judgement
 from kamtcp.errors import UsageError
 from kamtcp.host.door import Host
@@ -33,6 +34,8 @@ from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.target import Aim, parse
 from kamtcp.loadgen.witness import Witness
 from kamtcp.model.target import Target
+
+LATE = "GEN052"
 
 
 class Outcome(Struct, frozen=True):
@@ -55,6 +58,11 @@ class Outcome(Struct, frozen=True):
     predicted: Ceiling | None
     judgement: Judgement
     unwatched: tuple[str, ...]
+
+    @property
+    def gave_way(self) -> tuple[Finding, ...]:
+        """Symptoms of the server, of the machine, or of the load's own limits; that it was late is a doubt, no defect."""
+        return tuple(each for each in self.judgement.findings if each.code != LATE)
 
 
 def carry_out(options: argparse.Namespace) -> Exit:
@@ -84,7 +92,7 @@ def carry_out(options: argparse.Namespace) -> Exit:
 def exit_code(outcome: Outcome) -> Exit:
     """1: something failed, was lost, or gave way; 3: nothing did, but nobody could vouch for that."""
     tally = outcome.result.load
-    if tally.failures.total() or tally.lost or outcome.result.gave or outcome.judgement.findings:
+    if tally.failures.total() or tally.lost or outcome.result.gave or outcome.gave_way:
         return Exit.FINDINGS
     if outcome.result.doubts or outcome.result.stopped:
         return Exit.BLIND

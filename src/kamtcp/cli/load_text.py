@@ -98,7 +98,7 @@ def _failures(outcome: Outcome, screen: Screen) -> list[str]:
 
 
 def _gave_way(outcome: Outcome, screen: Screen) -> list[str]:
-    found = outcome.judgement.findings
+    found = outcome.gave_way
     if not found:
         return (
             [screen.style(" gave way: nothing that could be seen", "bold"), ""]

@@ -63,6 +63,8 @@ class Watch:
             load.stop("interrupted")
             result = load.result()
         self.live.end()
+        if len(self.witness.looks) == 1:
+            self.witness.look(self.client(result))
         return result
 
     def step(self, progress: Progress) -> str | None:
@@ -79,7 +81,10 @@ class Watch:
         if now - self.guarded < GUARD_EACH:
             return None
         self.guarded = now
-        return self.guard.look(now) or self._lost()
+        reason = self.guard.look(now) or self._lost()
+        if reason is not None:
+            self._look(progress)  # what made it end is still there to be seen
+        return reason
 
     def client(self, result: Result) -> Client:
         """What the clients saw in the end, as the symptoms take it."""
