@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from kamtcp.errors import ParseError
 from kamtcp.loadgen.digest import parse
-from kamtcp.loadgen.responder.answers import Answers, Guard
+from kamtcp.loadgen.responder.answers import Answers
 from kamtcp.loadgen.responder.messages import LARGEST, Request, cut
+from kamtcp.loadgen.responder.registrar import Door, Guard
 from kamtcp.loadgen.responder.sessions import BROKEN, ENDED, GOING, Stream, WebSocket
 from kamtcp.loadgen.sip import Requests
 from kamtcp.loadgen.sip import Stream as Client
@@ -91,7 +92,7 @@ pieces = st.one_of(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(pieces, max_size=8))
 def test_nothing_escapes_from_a_session_whatever_comes(parts):
-    answers = Answers(b"t", Guard("pw"))
+    answers = Answers(b"t", Door(Guard("pw"), b"t"))
     key = new_key()
     upgraded = WebSocket(lambda each: answers.answer(each, "h", 1))
     assert b" 101 " in upgraded.feed(client_request("h", "/", key))
@@ -131,6 +132,37 @@ def test_an_answer_is_one_that_the_generator_understands():
         assert asked is not None
         (response,) = Client().feed(Answers(b"t").answer(asked, "192.0.2.9", 40000))
         assert (response.status, response.cseq, response.method) == (200, 1, requests.method)
+
+
+usual = st.tuples(
+    st.sampled_from(["h;rport", "h;rport=5", "h", "a, b", "h;rport;x"]),
+    st.sampled_from(["<sip:a@x>", "<sip:a@x>;tag=7"]),
+    st.sampled_from(
+        ["", "Contact: <sip:a@h>\r\n", "User-Agent: x\r\nSupported: y\r\n", "Via: z\r\n", "l: 5\r\n"]
+    ),
+    st.sampled_from(["Content-Length: 0", "content-length: 0", "Content-Length: 4"]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(usual)
+def test_the_short_way_answers_as_the_long_one(parts):
+    """Or leaves it to that one; it does take what this generator sends."""
+    via, to, more, length = parts
+    data = (
+        f"OPTIONS sip:x SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\nFrom: <sip:b@x>;tag=1\r\nTo: {to}\r\n"
+        f"Call-ID: 9\r\nCSeq: 3 OPTIONS\r\n{more}{length}\r\n\r\n"
+    ).encode()
+    answers = Answers(b"t")
+    for each in (data, OPTIONS.build(77)):
+        short = answers.usual(each, "192.0.2.9", 40000)
+        if short:
+            ((asked,), rest) = cut(each)
+            assert asked is not None
+            assert (short, rest) == (answers.answer(asked, "192.0.2.9", 40000), b"")
+    assert short
+    assert answers.usual(data + b"\r\n\r\n", "h", 1) == b""
+    assert Answers(b"t", refuse=503).usual(OPTIONS.build(1), "h", 1) == b""
 
 
 def test_headers_come_back_and_the_way_is_noted():
@@ -197,7 +229,9 @@ def test_what_it_does_not():
 @pytest.mark.parametrize("algorithm", [None, "SHA-256"])
 def test_a_password_is_asked_for_and_checked(algorithm):
     now = [100.0]
-    answers = Answers(b"t", Guard("pw", "bob", algorithm=algorithm, lifetime=10), clock=lambda: now[0])
+    answers = Answers(
+        b"t", Door(Guard("pw", "bob", algorithm=algorithm, lifetime=10), b"t", clock=lambda: now[0])
+    )
 
     def status(
         user: str = "bob", password: str = "pw", realm: str | None = None, change: str = ""
@@ -226,7 +260,7 @@ def test_a_password_is_asked_for_and_checked(algorithm):
 
 
 def test_any_user_with_one_password():
-    answers = Answers(b"t", Guard("pw"))
+    answers = Answers(b"t", Door(Guard("pw"), b"t"))
     challenge = parse(said(answers).partition("WWW-Authenticate: ")[2].partition("\r\n")[0])
     for user in ("alice", "bob"):
         answer = challenge.answer(

@@ -37,7 +37,9 @@ class Opening:
         """Start one connection. What fails at once is counted.
 
         Args:
-            place: of its kind. client: its number. part_place: where it is counted.
+            place: of its kind.
+            client: its number.
+            part_place: where it is counted.
             due: CLOCK_MONOTONIC of the scheduled moment.
         """
         peers, kind = self.peers, self.kinds[place]

@@ -14,6 +14,7 @@ import time
 from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 
 from kamtcp.loadgen.order import Closing
 from kamtcp.loadgen.result import STAGES, Stretch
@@ -200,10 +201,8 @@ class Peers:
             reset(fd)
             return
         if wire is not None and (bye := wire.goodbye()):
-            try:
+            with suppress(OSError):  # it may have been going anyway
                 os.write(fd, bye)
-            except OSError:
-                pass  # it was going anyway
         os.close(fd)
 
     def close_all(self) -> None:

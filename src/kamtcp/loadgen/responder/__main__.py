@@ -9,8 +9,8 @@ import sys
 import msgspec
 
 from kamtcp.errors import KamtcpError
-from kamtcp.loadgen.responder.answers import Guard
 from kamtcp.loadgen.responder.faults import Fault
+from kamtcp.loadgen.responder.registrar import Guard
 from kamtcp.loadgen.responder.serving import serve
 from kamtcp.loadgen.responder.settings import Settings
 from kamtcp.loadgen.target import Aim, parse

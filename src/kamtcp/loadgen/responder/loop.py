@@ -23,6 +23,7 @@ from kamtcp.errors import ParseError
 from kamtcp.loadgen.responder.answers import Answers
 from kamtcp.loadgen.responder.faults import Fault, session_for
 from kamtcp.loadgen.responder.messages import PONG, cut
+from kamtcp.loadgen.responder.outbox import Outbox
 from kamtcp.loadgen.responder.sessions import BROKEN, Session, Stream
 from kamtcp.loadgen.responder.settings import Settings
 from kamtcp.loadgen.target import Aim
@@ -32,7 +33,6 @@ _BATCH = 64  # connections accepted between two looks at epoll
 _TICK = 0.25  # seconds between looks at the clock
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PACE: dict[Fault | None, float] = {Fault.SLOW_ACCEPT: 0.1, Fault.DRIBBLE: 0.001}  # seconds between ticks
-_UNSENT = 1 << 18  # bytes kept for a peer that dribbling can't keep up with
 
 
 class Loop:
@@ -59,8 +59,7 @@ class Loop:
         self._sessions: list[Session | None] = []
         self._hosts: list[str] = []
         self._ports = array("H")
-        self._unsent: dict[int, bytearray] = {}
-        self._over: set[int] = set()  # to be closed once all is sent
+        self._outbox = Outbox(self._epoll, self._close, dribble=self._fault is Fault.DRIBBLE)
         self._paused = False
         self._accepted = self._open = self._broken = self._full = 0
 
@@ -78,7 +77,7 @@ class Loop:
                     self._publish()
                     return
                 elif events & select.EPOLLOUT:
-                    self._writable(fd)
+                    self._outbox.writable(fd)
                 else:
                     self._readable(fd)
             now = time.monotonic()
@@ -94,8 +93,7 @@ class Loop:
             for fd in self._listeners:
                 self._accept(fd, 1)
         elif self._fault is Fault.DRIBBLE:
-            for fd in list(self._unsent):
-                self._push(fd, 1)
+            self._outbox.drip()
 
     def _publish(self) -> None:
         answers, row = self._answers, self._row
@@ -162,21 +160,22 @@ class Loop:
         else:
             out = session.feed(data)
             if session.over:
-                self._over.add(fd)
                 self._broken += session.over == BROKEN
+                self._outbox.send_last(fd, out)
+                return
         if out:
-            self._send(fd, out)
-        elif fd in self._over:
-            self._close(fd)
+            self._outbox.send(fd, out)
 
     def _plain(self, fd: int, data: bytes) -> bytes:
         """SIP over TCP without a session; one is made for what isn't whole."""
         host, port = self._hosts[fd], self._ports[fd]
+        if out := self._answers.usual(data, host, port):
+            return out
         try:
             found, rest = cut(data)
         except ParseError:
             self._broken += 1
-            self._over.add(fd)
+            self._close(fd)
             return b""
         if rest:
             session = self._sessions[fd] = Stream(partial(self._answers.answer, host=host, port=port))
@@ -184,58 +183,9 @@ class Loop:
         answer = self._answers.answer
         return b"".join([PONG if each is None else answer(each, host, port) for each in found])
 
-    # -- sending ------------------------------------------------------------------------------------------------
-
-    def _send(self, fd: int, data: bytes) -> None:
-        if self._fault is Fault.DRIBBLE:
-            waiting = self._unsent.setdefault(fd, bytearray())
-            waiting += data
-            if len(waiting) > _UNSENT:
-                self._close(fd)
-            return
-        if fd in self._unsent:  # the peer hung up, yet had something to say
-            self._unsent[fd] += data
-            return
-        try:
-            sent = os.write(fd, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._close(fd)
-            return
-        if sent < len(data):
-            self._unsent[fd] = bytearray(data[sent:])
-            self._epoll.modify(fd, select.EPOLLOUT)  # nothing more is read from a peer that doesn't read
-        elif fd in self._over:
-            self._close(fd)
-
-    def _writable(self, fd: int) -> None:
-        if self._push(fd, _UNSENT):
-            self._epoll.modify(fd, select.EPOLLIN)
-
-    def _push(self, fd: int, most: int) -> bool:
-        """Send up to `most` of what waits; true if all is sent and the connection goes on."""
-        waiting = self._unsent[fd]
-        try:
-            sent = os.write(fd, waiting[:most])
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._close(fd)
-            return False
-        del waiting[:sent]
-        if waiting:
-            return False
-        del self._unsent[fd]
-        if fd in self._over:
-            self._close(fd)
-            return False
-        return True
-
     def _close(self, fd: int) -> None:
         if fd < len(self._sessions):
             self._sessions[fd] = None
-        self._unsent.pop(fd, None)
-        self._over.discard(fd)
+        self._outbox.forget(fd)
         self._open -= 1
         os.close(fd)

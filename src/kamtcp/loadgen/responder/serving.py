@@ -22,6 +22,7 @@ from kamtcp.errors import KamtcpError, UsageError
 from kamtcp.loadgen.responder.answers import Answers
 from kamtcp.loadgen.responder.faults import Fault
 from kamtcp.loadgen.responder.loop import Loop
+from kamtcp.loadgen.responder.registrar import Door
 from kamtcp.loadgen.responder.server_tls import server_context
 from kamtcp.loadgen.responder.settings import Listener, Ready, Settings, Totals
 from kamtcp.loadgen.target import Aim
@@ -68,7 +69,9 @@ def serve(
     try:
         bound = _bind(settings)
         refuse = 503 if settings.fault is Fault.SIP_503 else None
-        answers = Answers(os.urandom(16), settings.guard, expires=settings.expires, refuse=refuse)
+        token = os.urandom(16)
+        door = None if settings.guard is None else Door(settings.guard, token)
+        answers = Answers(token, door, expires=settings.expires, refuse=refuse)
         for number, mine in enumerate(bound):
             pid = os.fork()
             if pid == 0:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kamtcp.loadgen.responder.answers import Guard
 from kamtcp.loadgen.responder.faults import Fault
+from kamtcp.loadgen.responder.registrar import Guard
 from kamtcp.loadgen.target import Aim
 
 
