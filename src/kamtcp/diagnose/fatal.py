@@ -8,6 +8,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.prlimit import raise_descriptors
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
@@ -81,11 +82,12 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
         where = s.require().parameters["open_files_limit"].where
         yield finding(
             BY_CODE["FDS003"],
-            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and pid {main.pid}"
+            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and {main.label}"
             " may not raise it: the next start is aborted",
             line_for("tcp-main-descriptors", s),
             no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
             Cure(f"open_files_limit at most {main.nofile_hard:,}, or a higher hard limit (LimitNOFILE)"),
+            places=lines_of(s, "open_files_limit"),
         )  # fmt: skip
 
 
@@ -100,7 +102,7 @@ def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Said:
     if main.highest_descriptor >= table - s.require().process_count:
         yield finding(
             BY_CODE["FDS004"],
-            f"highest descriptor number of pid {main.pid} is {main.highest_descriptor:,}, its table ends near {table:,}",
+            f"highest descriptor number of {main.label} is {main.highest_descriptor:,}, its table ends near {table:,}",
             line_for("descriptor-table", s),
             no_cure("the table is sized at start; keep new connections away from this instance"),
             Cure(f"tcp_max_connections {main.highest_descriptor - table + 1000:,} higher; takes a restart", risk=cost(s, ladder)),
@@ -126,6 +128,7 @@ def private_memory_too_small(s: Situation, ladder: Ladder) -> Said:
         line_for("private-memory", s),
         no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
         Cure(f"-M {-(-(36 * wanted * 5 // 4 + (2 << 20)) // (1 << 20))} (PKG_MEMORY in /etc/default/kamailio)"),
+        places=lines_of(s, "tcp_max_connections_file"),
     )  # fmt: skip
 
 
@@ -143,6 +146,7 @@ def per_source_zero(s: Situation, ladder: Ladder) -> Said:
             f"{kamcmd(s)} core.version; {kamcmd(s)} stats.fetchn tcp:",
             no_cure("not settable at run time"),
             Cure("tcp_accept_iplimit=1000000 (0 means off from 5.8.0 only); takes a restart", risk=cost(s, ladder)),
+            places=lines_of(s, "tcp_accept_iplimit"),
         )  # fmt: skip
 
 
