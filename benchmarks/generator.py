@@ -64,9 +64,9 @@ class Bench:
             self.host.sysctl("net.ipv4.ip_local_port_range", STOCK_PORTS if who == SIPP else WIDE_PORTS)
             self.turn += 1
             rate = 2000
-            hold = pathlib.Path(f"{self.folder}/hold{count}.xml")
+            hold = pathlib.Path(f"{self.folder}/hold.xml")
             hold.write_text(
-                (HERE / "generator_sipp.xml").read_text().replace("HOLD", str(1000 * count // rate + 3000))
+                (HERE / "generator_sipp.xml").read_text().replace("HOLD", str(int(1000 * PATIENCE)))
             )
             words = [
                 "sipp",
@@ -111,10 +111,12 @@ class Bench:
                 yield process
                 assert process.stdin is not None
                 process.stdin.close()
+                if who in (SIPP, SIPP_WIDE):  # its pause would last for minutes; it closes nothing itself
+                    process.terminate()
                 _, status, used = os.wait4(process.pid, 0)
                 process.returncode = os.waitstatus_to_exitcode(status)
                 process.used = used.ru_utime + used.ru_stime  # type: ignore[attr-defined]
-                if process.returncode:
+                if process.returncode and who not in (SIPP, SIPP_WIDE):
                     out.seek(0)
                     raise SystemExit(f"{who} ended with {process.returncode}: {out.read()[-500:].decode()}")
                 out.seek(0)
