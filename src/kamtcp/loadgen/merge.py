@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from kamtcp.loadgen.program import Program
 from kamtcp.loadgen.result import STAGES, Percentiles, Result, Row, Stretch, WorkerResult, percentiles
 from kamtcp.loadgen.tally import Tally
@@ -44,9 +46,7 @@ def merge(
         found = _percentiles(each.times.get(stage) for each in stretches if not each.trickle)
         if found is not None:
             stages[stage] = found
-    lateness = _percentiles(each.times.get("lateness") for each in stretches)
-    longest = max((part.longest_gap for part in parts), default=0.0)
-    return Result(
+    whole = Result(
         load=load,
         trickle=trickle,
         stretches=stretches,
@@ -55,29 +55,23 @@ def merge(
         seconds=max((part.seconds for part in parts), default=0.0),
         cpu_seconds=sum(part.cpu_seconds for part in parts),
         latency=stages.get("answer"),
-        lateness=lateness,
+        lateness=_percentiles(each.times.get("lateness") for each in stretches),
         stages=stages,
         rows=_rows(parts),
         losses=tuple(sorted(moment for part in parts for moment in part.losses)),
-        longest_gap=longest,
+        longest_gap=max((part.longest_gap for part in parts), default=0.0),
         peak_bytes=sum(part.peak_bytes for part in parts),
         workers=len(parts),
-        doubts=tuple(_doubts(program, parts, load, lateness, longest, ended)),
         stopped=stopped,
         gave=gave,
         sustained=sustained,
     )
+    return replace(whole, doubts=tuple(_doubts(program, parts, whole, ended)))
 
 
-def _doubts(
-    program: Program,
-    parts: Sequence[WorkerResult],
-    load: Tally,
-    lateness: Percentiles | None,
-    longest: float,
-    ended: int,
-) -> Iterator[str]:
+def _doubts(program: Program, parts: Sequence[WorkerResult], whole: Result, ended: int) -> Iterator[str]:
     bound = program.lateness_bound
+    lateness, longest, failures = whole.lateness, whole.longest_gap, whole.load.failures
     if lateness is not None and lateness.p99 > bound and program.concurrency is None:
         yield (
             f"1 % of connections were started {lateness.p99:.3g} s and more after their moment"
@@ -88,9 +82,9 @@ def _doubts(
     for number, part in enumerate(parts):
         if part.seconds >= _LONG and part.cpu_seconds > _BUSY * part.seconds:
             yield f"worker {number} computed for {part.cpu_seconds:.1f} s of {part.seconds:.1f} s: more cores, or a lower rate"
-    if load.failures.generator_slow:
-        yield f"{load.failures.generator_slow} connections could not be started in time at all"
-    if local := load.failures.local_ports + load.failures.local_descriptors:
+    if failures.generator_slow:
+        yield f"{failures.generator_slow} connections could not be started in time at all"
+    if local := failures.local_ports + failures.local_descriptors:
         yield f"{local} connections failed for want of the generator's own ports or descriptors"
     if ended:
         yield f"{ended} of {len(parts)} workers ended before their time: their latencies are missing"

@@ -14,6 +14,7 @@ import time
 from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 
 from kamtcp.loadgen.order import Closing
 from kamtcp.loadgen.result import STAGES, Stretch
@@ -59,6 +60,7 @@ class Peers:
         due, since, opened: CLOCK_MONOTONIC of the scheduled moment, the running timeout, the open TCP connection.
         pending: those whose timeout runs, oldest first. held: how many are held; held_of: by kind.
         wires: of those that aren't plain TCP. streams: of those in the middle of a message. unsent: bytes.
+        missing: (kind, client) of those that were lost and aren't served again.
         challenged: challenges that were answered since the question.
         on_gone: told of each that ends by itself or couldn't begin, with (client, kind, part, was held).
         on_answered: told of each that is answered.
@@ -76,6 +78,7 @@ class Peers:
         self.challenged: dict[int, int] = {}
         self.parts: list[Part] = []
         self.losses: list[float] = []
+        self.missing: set[tuple[int, int]] = set()
         self.held, self.held_of = 0, [0] * kinds
         self.lowest = 0  # of held, since it was last set
         self.on_gone: Callable[[int, int, Part, bool], None] | None = None
@@ -156,6 +159,7 @@ class Peers:
         """An answered one ends before its time."""
         part = self.parts[self.part[fd]]
         setattr(part.tally, how, getattr(part.tally, how) + 1)
+        self.missing.add((self.kind[fd], self.client[fd]))
         if len(self.losses) < LOSSES:
             self.losses.append(time.monotonic() - self.begun)
         self._gone(fd, part, held=True)
@@ -200,10 +204,8 @@ class Peers:
             reset(fd)
             return
         if wire is not None and (bye := wire.goodbye()):
-            try:
+            with suppress(OSError):  # it may have been going anyway
                 os.write(fd, bye)
-            except OSError:
-                pass  # it was going anyway
         os.close(fd)
 
     def close_all(self) -> None:

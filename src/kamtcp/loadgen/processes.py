@@ -253,7 +253,7 @@ class Load:
         if self._result is not None:
             return self._result
         while any(worker.poll() is None for worker in self._workers):
-            progress = self.progress()
+            self.progress()
             time.sleep(0.002)
         self._drain()
         self._raise_of_failed()
@@ -276,7 +276,7 @@ class Load:
         for worker, said in zip(self._workers, self._said, strict=False):
             assert worker.stdout is not None
             while not worker.stdout.closed and (piece := worker.stdout.read(1 << 20)):
-                said += piece
+                said.extend(piece)
 
     def _raise_of_failed(self) -> None:
         """What a worker complained of that ended by itself."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct, field
 
-from kamtcp.loadgen.histogram import Histogram
 from kamtcp.loadgen.tally import Failures, Tally
+
+if TYPE_CHECKING:
+    from kamtcp.loadgen.histogram import Histogram  # numpy takes time, and workers count durations without
 
 __all__ = [
     "STAGES",
