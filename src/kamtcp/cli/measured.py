@@ -16,6 +16,9 @@ def prices(
     """By transport: what this instance's own use showed is firmer than what was calibrated.
 
     Args:
+        host: whose state directory is read.
+        machine: what they are to hold for.
+        instance: of that machine.
         between: from two samples of a recording.
     """
     conditions = conditions_of(machine, instance)

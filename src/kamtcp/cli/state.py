@@ -43,7 +43,7 @@ def read(host: Host, where: str, form: type[T], schema: int) -> T | Absent | Non
         return None
     except OSError as error:
         return Absent(where, Why.DENIED, f"{error.strerror}; nothing in it is used")
-    doubt = _written_by_others(host, where)
+    doubt = written_by_others(host, where) or written_by_others(host, os.path.dirname(where))
     if doubt:
         return Absent(where, Why.DENIED, f"{doubt}; nothing in it is used")
     try:
@@ -56,16 +56,15 @@ def read(host: Host, where: str, form: type[T], schema: int) -> T | Absent | Non
     return found
 
 
-def _written_by_others(host: Host, where: str) -> str:
-    """Why somebody else may have written it; "" if nobody could."""
-    for each in (where, os.path.dirname(where)):
-        found = attempt(each, lambda each=each: host.stat(each))  # type: ignore[misc]
-        if isinstance(found, Absent):
-            return str(found)
-        if found.uid not in (0, host.reader().uid):
-            return f"{each} belongs to uid {found.uid}"
-        if found.mode & _OTHERS:
-            return f"{each} is writable by others (mode {found.mode & 0o7777:04o})"
+def written_by_others(host: Host, where: str) -> str:
+    """Why somebody but root and the reader may have written a file or directory; "" if nobody could."""
+    found = attempt(where, lambda: host.stat(where))
+    if isinstance(found, Absent):
+        return str(found)
+    if found.uid not in (0, host.reader().uid):
+        return f"{where} belongs to uid {found.uid}"
+    if found.mode & _OTHERS:
+        return f"{where} is writable by others (mode {found.mode & 0o7777:04o})"
     return ""
 
 

@@ -96,6 +96,7 @@ def start_kamailio(
     nofile: tuple[int, int] = STOCK_NOFILE,
     log: bool = False,
     user: bool = True,
+    program: str = "kamailio",
     timeout: float = 15.0,
 ) -> Running:
     """Start Kamailio in the stand-in host and wait until its ctl socket answers.
@@ -108,6 +109,7 @@ def start_kamailio(
         log: write the log to `LOG` inside (memory, 64 MiB, further lines are lost) instead of syslog, which
             goes nowhere in a stand-in host.
         user: run as an unprivileged user "kamailio", as the Debian unit does; false: as root.
+        program: the binary, as the stand-in host names it.
         timeout: seconds to wait for the first answer.
 
     Raises:
@@ -129,7 +131,7 @@ def start_kamailio(
     os.makedirs(standin.path(RUN_DIRECTORY), exist_ok=True)
     os.chown(standin.path(RUN_DIRECTORY), uid, uid)
     argv = [
-        "kamailio",
+        program,
         "-DD",
         *(["-E"] if log else []),
         "-P",
@@ -145,7 +147,7 @@ def start_kamailio(
     while time.monotonic() - started < timeout:
         if nsenter.poll() is not None:
             if not log:  # syslog went nowhere: let it check the file again, aloud
-                checked = standin.run(["kamailio", "-c", "-E", "-f", path], check=False)
+                checked = standin.run([program, "-c", "-E", "-f", path], check=False)
                 with open(words, "ab") as file:
                     file.write(checked.stderr if checked.returncode else b"")
             raise StandInError(f"kamailio ended with {nsenter.returncode} at start: {_complaint(words)}")
