@@ -7,7 +7,10 @@ out.py            stdout and stderr: closed, full, or left by their reader
 source.py         where to look: this host or --from a recording
 target.py         the target: options, target file; save_target.py writes it; highest.py remembers use
 judge.py          snapshot and targets -> verdicts
+measured.py       prices measured here: calibrated.py those of calibrate, seen.py those of natural changes; state.py their files
 check.py, explain.py, record.py, completion.py    the commands
+calibrate.py      prices on a Kamailio of its own: calibrate_plan.py which, calibrate_round.py one round, calibrate_rounds.py all,
+                  calibrate_text.py what is said
 report.py         verdicts as text; findings_text.py, timers_text.py, bars.py and wrap.py help it
 document.py       verdicts as JSON (docs/check.schema.json); encode.py the bytes
 nagios.py         verdicts as one plug-in line

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rounds", type=whole(1, 20), default=3, metavar="N", help="of each transport, for the spread (3)"
     )
     parser.add_argument("--instance", metavar="NAME|PID", help="follow this Kamailio, where several run")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--json", action="store_true", help="one JSON document (docs/calibrate.schema.json)")
 
 
 def _transports(text: str) -> tuple[str, ...]:

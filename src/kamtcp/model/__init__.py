@@ -8,7 +8,8 @@
     snapshot.py  all of it at one moment, with a schema version
     target.py    what the operator wants to hold
     acceptance.py  findings that the operator accepts
-    growth.py    two snapshots: what a connection costs here, measured
+    price.py     what a connection was seen to cost, and for which kernel and Kamailio that holds
+    growth.py    two looks at one instance: what a connection costs here, measured
 
 Imports nothing else of kamtcp. Facts are frozen, serialisable, and judged elsewhere.
 """

@@ -12,7 +12,7 @@ class Origin(Enum):
 
     READ = "read"  # from this host or this Kamailio, now
     PROBED = "probed"  # by a harmless experiment on this kernel
-    MEASURED = "measured"  # from two snapshots of this very instance
+    MEASURED = "measured"  # on this host: between two looks at this very instance, or by calibrate
     TARGET = "target"  # given by the operator
     DEFAULT = "default"  # compiled in; nothing on this host says otherwise
     REFERENCE = "reference"  # measured by kamtcp's authors on another machine
