@@ -59,6 +59,7 @@ def judge(
     prices: dict[str, float] | None = None,
     *,
     mix: Mix | None = None,
+    stated: bool = True,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -68,6 +69,7 @@ def judge(
         target: what is wanted; an empty one judges present use.
         prices: bytes per connection by transport, measured from an earlier snapshot.
         mix: shares of the transports, where the target doesn't say them.
+        stated: whether somebody stated the target; else it is the highest use seen.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
@@ -77,6 +79,7 @@ def judge(
         target,
         mix or mix_of(target, instance),
         prices or {},
+        stated,
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)

@@ -30,6 +30,7 @@ class Process(Struct, frozen=True):
         nofile_soft, nofile_hard: RLIMIT_NOFILE in force in this process.
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
+        bounding: CapBnd: what it, and whoever it was before it changed its user, could ever be allowed.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
     """
 
@@ -47,6 +48,7 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
 
 
 class Parameter(Struct, frozen=True):
@@ -80,6 +82,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     Args:
         nofile_soft, nofile_hard: LimitNOFILE; Absent(MISSING) when the unit doesn't set it.
         where: file and line that set it, "" when none does.
+        nofile_lines: all lines that set LimitNOFILE, in the order in which they are applied: FILE:LINE and value.
+        user: User= of the unit, "" where it starts as root.
     """
 
     name: str
@@ -87,6 +91,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     nofile_hard: Limit
     where: str
     tasks_max: Limit
+    nofile_lines: tuple[tuple[str, str], ...] = ()
+    user: str = ""
 
 
 class Cgroup(Struct, frozen=True, tag="cgroup"):
@@ -128,6 +134,8 @@ class Instance(Struct, frozen=True):
         openssl: major version of the mapped libssl, 0 when none is mapped.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
+        away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
+        workers_of_user: TCP workers of all Kamailios of its user; the kernel counts descriptors in flight per user.
     """
 
     name: str
@@ -165,6 +173,8 @@ class Instance(Struct, frozen=True):
     log_source: str
     unsure: tuple[str, ...]
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
+    away: str = ""
+    workers_of_user: int | Absent = Absent("TCP workers of the same user", Why.NOT_ASKED)
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""

@@ -16,7 +16,7 @@ from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import Absent, Limit, Why
-from kamtcp.model.instance import Instance, Parameter
+from kamtcp.model.instance import Instance, Parameter, Role
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
 from kamtcp.observe import limits
@@ -116,6 +116,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
         memlock_soft=_memlock(host, pid, own_parameters),
+        away=_away(host, pid),
     )  # fmt: skip
 
 
@@ -130,6 +131,38 @@ def _memlock(host: Host, pid: int, parameters: dict[str, Parameter]) -> Limit:
         return found
     bound = found.get(limits.LOCKED_MEMORY)
     return bound if isinstance(bound, Absent) else bound.soft
+
+
+def _away(host: Host, pid: int) -> str:
+    """What nsenter has to enter for a path to mean the same as it does to the instance; "" where that can't be told."""
+    own, mounts = (
+        attempt(path, lambda path=path: host.readlink(path))  # type: ignore[misc]
+        for path in ("/proc/self/ns/mnt", f"/proc/{pid}/ns/mnt")
+    )
+    root = attempt(f"/proc/{pid}/root", lambda: host.readlink(f"/proc/{pid}/root"))
+    flags = ["-m"] if isinstance(own, str) and isinstance(mounts, str) and own != mounts else []
+    flags += ["-r"] if isinstance(root, str) and root != "/" else []
+    return " ".join(flags)
+
+
+def with_workers_of_user(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
+    """Each with the number of TCP workers of all Kamailios that run as its user."""
+    users = {each.attendant: _user(each) for each in instances}
+    counted: dict[int, int] = {}
+    for each in instances:
+        user = users[each.attendant]
+        if isinstance(user, int):
+            counted[user] = counted.get(user, 0) + len(each.of_role(Role.TCP_WORKER))
+    found = []
+    for each in instances:
+        user = users[each.attendant]
+        found.append(replace(each, workers_of_user=counted[user] if isinstance(user, int) else user))
+    return tuple(found)
+
+
+def _user(instance: Instance) -> int | Absent:
+    main = instance.tcp_main
+    return main if isinstance(main, Absent) else main.uid
 
 
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:

@@ -32,6 +32,7 @@ def take(host: Host, *, only: str = "") -> Snapshot:
         instance.collect(host, views[family.attendant], family, namespaces[views[family.attendant].netns])
         for family in families
     )
+    instances = instance.with_workers_of_user(instances)
     unseen = [view.obstacle for view in views.values() if isinstance(view.obstacle, Absent)]
     if not families and (obstacle := find.hidden(host)) is not None:
         unseen.append(obstacle)
