@@ -37,6 +37,9 @@ MACHINE_SYSCTLS = {
     "fs.file-max": "1677721",
     "fs.nr_open": "1048576",
     "fs.epoll.max_user_watches": "2000000",
+    "kernel.pid_max": "4194304",
+    "kernel.threads-max": "127000",
+    "vm.overcommit_memory": "0",
 }
 NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.tcp_mem": "100000\t200000\t400000",
@@ -46,6 +49,9 @@ NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.ip_local_port_range": "32768\t60999",
     "net.ipv4.ip_local_reserved_ports": "",
     "net.ipv4.tcp_tw_reuse": "2",
+    "net.ipv4.tcp_sack": "1",
+    "net.ipv4.tcp_window_scaling": "1",
+    "net.ipv4.ip_unprivileged_port_start": "1024",
     "net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING),
     "net.ipv4.tcp_syncookies": "1",
     "net.ipv4.tcp_timestamps": "1",

@@ -230,7 +230,7 @@ class TestTheCommand:
     def test_a_host_without_a_target_is_judged_by_its_transports_of_now(self):
         """Else one with TLS connections would be told a ceiling of plain ones."""
         own = situation(opened=400, opened_tls=400, websocket=0)
-        options = Namespace(connections=None, tls=None, ws=None, wss=None, rate=None, storm=None, outbound=[],
+        options = Namespace(connections=None, tls=None, ws=None, wss=None, rate=None, storm=None, outbound=[], outbound_rate=[],
                             instance=None)  # fmt: skip
         ((found, where),) = verdicts(snapshot(own), TreeHost({}), options)
         assert where == ""

@@ -9,15 +9,22 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose import (
     fatal,
     high,
+    known_bad,
     settings_conntrack,
+    settings_contradiction,
     settings_files,
     settings_gone,
+    settings_host,
     settings_kamailio,
     settings_limits,
     settings_memory,
+    settings_outbound,
     settings_ports,
     settings_queue,
+    settings_refused,
+    settings_runtime,
     settings_tcp,
+    settings_units,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -28,14 +35,21 @@ from kamtcp.model.absent import Absent, Why
 ALL: tuple[Rule, ...] = (
     *fatal.RULES,
     *high.RULES,
+    *known_bad.RULES,
     *settings_limits.RULES,
+    *settings_units.RULES,
     *settings_memory.RULES,
     *settings_queue.RULES,
     *settings_tcp.RULES,
+    *settings_host.RULES,
     *settings_ports.RULES,
+    *settings_outbound.RULES,
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
+    *settings_contradiction.RULES,
+    *settings_runtime.RULES,
     *settings_gone.RULES,
+    *settings_refused.RULES,
     *settings_files.RULES,
 )
 
@@ -71,7 +85,7 @@ def judge(s: Situation, ladder: Ladder) -> Judgement:
         for each in said:
             if isinstance(each, Absent) and open_codes:
                 lacking.setdefault(each, []).extend(open_codes)
-    found = _told_once(found)
+    found = settings_files.joined(_told_once(found))
     return Judgement(
         tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code))),
         not_judged(lacking),

@@ -8,7 +8,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
-from kamtcp.diagnose.harmless import NOTES, note
+from kamtcp.diagnose.harmless import NO_RULE, NOTES, note
 from kamtcp.diagnose.kernel_defaults import NAMES, default_of
 from kamtcp.diagnose.lines import at_home, numbers, per_namespace, quoted, set_now, take_out
 from kamtcp.diagnose.rule import Rule, Said
@@ -26,6 +26,7 @@ MATTERS = frozenset({
 #: the kernel rounds what is written to these up
 ROUNDED = {"net.netfilter.nf_conntrack_buckets": 512, "net.core.rps_sock_flow_entries": 0}
 SHOWN = 6
+HARMLESS = "SYS036"
 
 
 def same(name: str, filed: str, live: str) -> bool:
@@ -235,20 +236,27 @@ def not_understood(s: Situation, ladder: Ladder) -> Said:
 
 def harmless(s: Situation, ladder: Ladder) -> Said:
     """Lines of the administrator that recipes hold dear and that change little."""
-    found: list[tuple[str, str]] = []
     for line in _own_lines(s):
-        said = note(line, s)
-        if said:
-            found.append((line.where, f"{line.where} {line.name}={_value(line)}: {said}"))
-    if found:
         yield finding(
-            BY_CODE["SYS036"], "; ".join(said for _, said in found), f"sed -n p {' '.join(quoted(each) for each in _files(found))}",
-            no_cure("nothing is wrong"), Cure("none needed; fewer lines are easier to read"), places=tuple(where for where, _ in found),
+            BY_CODE["SYS036"], f"{line.where} {line.name}={_value(line)}: {note(line, s)}", f"sed -n p {quoted(line.file)}",
+            no_cure("nothing is wrong"), Cure("none needed; fewer lines are easier to read"), places=(line.where,),
         )  # fmt: skip
 
 
-def _files(found: list[tuple[str, str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(where.rpartition(":")[0] for where, _ in found))
+def joined(found: list[Finding]) -> list[Finding]:
+    """The findings on harmless lines made one, without lines of which another finding speaks."""
+    told = {place for each in found if each.code != HARMLESS for place in each.places}
+    lines = [each for each in found if each.code == HARMLESS and not set(each.places) <= told]
+    rest = [each for each in found if each.code != HARMLESS]
+    if all(each.evidence.endswith(NO_RULE) for each in lines):
+        return rest  # a host whose settings are well has no finding for having them
+    one = lines[0]
+    places = tuple(place for each in lines for place in each.places)
+    files = dict.fromkeys(place.rpartition(":")[0] for place in places)
+    return [*rest, finding(
+        BY_CODE[HARMLESS], "; ".join(each.evidence for each in lines), f"sed -n p {' '.join(map(quoted, files))}",
+        one.now, one.for_good, places=places,
+    )]  # fmt: skip
 
 
 def _own_lines(s: Situation) -> Iterator[Assignment]:
