@@ -172,6 +172,7 @@ class TestTLS001:
         )
         assert found.evidence == (
             "TLS on OpenSSL 3, and 5.6.3 has no tls_threads_mode: handshakes in parallel corrupt shared memory and abort it"
+            " (github.com/kamailio/kamailio/issues/3791)"
         )
         assert found.see == "grep -m1 libssl /proc/812/maps; kamcmd core.version"
 

@@ -12,10 +12,11 @@ from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import ALL as RULES
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Parameter, SharedMemory, Unit
+from kamtcp.diagnose.settings_host import ESTABLISHED
+from kamtcp.model.instance import LogLine, Parameter, SharedMemory, Unit
 from kamtcp.model.machine import PeerUse
 from kamtcp.model.origin import Origin
-from kamtcp.model.settings import BootFiles, ModuleLine, PamLimit
+from kamtcp.model.settings import BootFiles, ManagerLimit, ModuleLine, PamLimit
 from setting_files import FILE, at_boot, in_force, settings
 from situations import DENIED, listener, situation, verdict
 
@@ -25,6 +26,9 @@ SET_UNIT = Unit(
     "kamailio.service", 524_288, 524_288, "/etc/systemd/system/kamailio.service.d/nofile.conf:2", 4915
 )
 OUTBOUND = (PeerUse("192.0.2.9", 5060, 20, "192.0.2.1"),)
+LOW_UNIT = replace(SET_UNIT, nofile_soft=200_000)
+DROP_INS = (("/lib/systemd/system/kamailio.service:9", "65536"), ("/etc/systemd/system/kamailio.service.d/10-a.conf:2", "1024"))
+ASKED_5 = Parameter(5, Origin.READ, "cfg.get tcp")
 BACKLOG = {
     "tcp_listen_backlog": Parameter(1024, Origin.DEFAULT, "compiled in, no parameter before 6.1 (5.6.3)")
 }
@@ -36,6 +40,10 @@ def pam(domain: str, value: str) -> BootFiles:
 
 def module(command: str, text: str = "", name: str = "nf_conntrack") -> BootFiles:
     return BootFiles(modules=(ModuleLine(command, name, text, "/etc/modprobe.d/nf.conf", 2),))
+
+
+def default_limit(soft: int) -> BootFiles:
+    return BootFiles(manager=(ManagerLimit(soft, 524_288, "/etc/systemd/system.conf.d/nofile.conf", 2),))
 
 
 def poor(count: int) -> dict[str, Any]:
@@ -121,6 +129,47 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                {**in_force("net.core.somaxconn=8192"), "away": True}),
     "SYS035": (at_boot("net.core.somaxconn 4096"), at_boot("# net.core.somaxconn 4096")),
     "SYS036": (in_force("net.ipv4.tcp_sack = 1"), {}),
+    "FDS009": ({"unit": SET_UNIT, "sysctls": {"fs.nr_open": "524287"}}, {"unit": SET_UNIT, "sysctls": {"fs.nr_open": "524288"}}),
+    "FDS020": ({"unit": replace(SET_UNIT, nofile_lines=DROP_INS)}, {"unit": replace(SET_UNIT, nofile_lines=DROP_INS[:1] * 2)}),
+    "FDS021": ({"unit": SET_UNIT, "main": {"nofile_soft": 200_000}}, {"unit": LOW_UNIT, "main": {"nofile_soft": 300_000}}),
+    "FDS022": ({"parameters": {"open_files_limit": 200_000}}, {"parameters": {"open_files_limit": 524_288}}),
+    "FDS023": ({"unit": SET_UNIT, "boot_files": default_limit(65_536)}, {"unit": SET_UNIT, "boot_files": default_limit(524_288)}),
+    # 4 x 278 = 1,112
+    "FDS024": ({"workers_of_user": 4, "main": {"nofile_soft": 1111}}, {"workers_of_user": 4, "main": {"nofile_soft": 1112}}),
+    "MEM008": (poor(1_000_000_000), {**poor(1_000_000_000), "target": {"connections": 40_000}}),
+    "MEM009": ({"parameters": {"tcp_rd_buf_size": 256_000, "msg_recv_max_size": 256_000}}, {"parameters": {"tcp_rd_buf_size": 65_536}}),
+    "ACC005": ({"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 0}}, {"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 5}}),
+    "ACC006": ({"handoff_sndbufs": (106_496, 212_992)}, {"handoff_sndbufs": (425_984, 212_992)}),
+    "TLS003": ({"target": {"connections": 10, "tls": 10}, "tls_ports": ()}, {"target": {"connections": 10}, "tls_ports": ()}),
+    "TIM020": ({"parameters": {"websocket.keepalive_processes": 2}},
+               {"parameters": {"websocket.keepalive_processes": 2, "websocket.keepalive_mechanism": 0}, "version": "5.2.9"}),
+    "CFG022": ({"parameters": {"tcp_conn_wq_max": ASKED_5, "tcp_conn_wq_max_file": 32768}},
+               {"parameters": {"tcp_conn_wq_max": ASKED_5, "tcp_conn_wq_max_file": 5}}),
+    "CFG023": ({"parameters": {"shm_megabytes": Parameter(65, Origin.READ, "command line -m 65"), "shm_mem_size_file": 128}},
+               {"parameters": {"shm_megabytes": Parameter(128, Origin.READ, "/etc/kamailio/kamailio.cfg:3"), "shm_mem_size_file": 128}}),
+    "CFG024": ({"log": (LogLine("hard-limit-kept", 2, "cannot override hard tcp_max_connections limit"),)},
+               {"log": (LogLine("mlock-failed", 2, "failed to lock the memory pages"),)}),
+    "CFG025": ({"config_changed_since_start": True, "parameters": {"tcp_max_connections_file": 200_000}}, {"config_changed_since_start": True}),
+    "CFG026": ({"parameters": {"tcp_accept_unique": 1}}, {"parameters": {"tcp_accept_unique": 0}}),
+    "CFG027": ({"parameters": {"tls_max_connections": 100_001}}, {"parameters": {"tls_max_connections": 100_001}, "tls_ports": ()}),
+    "CFG028": ({"parameters": {"tcp_accept_no_cl": 0}}, {"parameters": {"tcp_accept_no_cl": 0}, "modules": ("tm", "tls")}),
+    "CFG029": ({"parameters": {"tcp_accept_protocols": "http, stun"}}, {"parameters": {"tcp_accept_protocols": 92}}),
+    "CFG030": ({"target": {"connections": 10, "ws": 10}, "modules": ("tm", "tls")}, {"target": {"connections": 10, "ws": 10}}),
+    "CFG040": ({"version": "6.0.4"}, {"version": "6.0.5"}),
+    "CFG041": ({"version": "5.6.1"}, {"version": "5.6.1", "modules": ("tm", "tls")}),
+    "CFG042": ({"version": "5.7.7"}, {"version": "5.7.7", "sysctls": {"net.ipv4.tcp_retries2": "8"}}),
+    "CFG043": ({"version": "6.0.1"}, {"version": "5.7.2"}),
+    "CFG044": ({"version": "5.8.3"}, {"version": "5.8.4"}),
+    "CFG045": ({"parameters": {"websocket.keepalive_mechanism": 0}}, {"parameters": {"websocket.keepalive_mechanism": 3}}),
+    "SYS037": (in_force("kernel.threads-max = 1000"), in_force("kernel.threads-max = 2048")),
+    "SYS038": (at_boot("net.ipv4.tcp_tw_reuse = 3"), in_force("net.ipv4.tcp_tw_reuse = 2")),
+    "SYS039": (in_force("net.ipv4.ip_local_port_range = 20000 65535"), {**in_force("net.ipv4.ip_local_port_range = 20000 65535"), "outbound": OUTBOUND}),
+    "SYS040": ({"parameters": {"tcp_source_ipv4": "192.0.2.1"}}, {"outbound": OUTBOUND}),
+    "SYS041": (in_force("vm.overcommit_memory = 2"), in_force("vm.overcommit_memory = 1")),
+    "SYS042": (in_force("net.ipv4.tcp_sack = 0"), in_force("net.ipv4.tcp_dsack = 0")),
+    "SYS043": (in_force("net.ipv4.tcp_retries2 = 5"), in_force("net.ipv4.tcp_retries2 = 8")),
+    "SYS044": (in_force(f"{ESTABLISHED} = 1200"), {**in_force(f"{ESTABLISHED} = 1200"), "conntrack_active": False}),
+    "SYS045": (in_force("net.ipv4.tcp_max_orphans = 1024"), in_force("net.ipv4.tcp_max_orphans = 4096")),
 }  # fmt: skip
 
 

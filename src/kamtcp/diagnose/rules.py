@@ -30,6 +30,7 @@ from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rule import Rule
+from kamtcp.diagnose.settings_files import ABOUT_FILES, NOT_LIVE
 from kamtcp.model.absent import Absent, Why
 
 ALL: tuple[Rule, ...] = (
@@ -52,10 +53,6 @@ ALL: tuple[Rule, ...] = (
     *settings_refused.RULES,
     *settings_files.RULES,
 )
-
-#: findings on how a line of a file fares, whatever it says
-NOT_LIVE = "SYS031"
-ABOUT_FILES = frozenset({NOT_LIVE, "SYS032", "SYS033", "SYS034", "SYS036"})
 
 
 class Judgement(Struct, frozen=True):

@@ -27,6 +27,9 @@ MATTERS = frozenset({
 ROUNDED = {"net.netfilter.nf_conntrack_buckets": 512, "net.core.rps_sock_flow_entries": 0}
 SHOWN = 6
 HARMLESS = "SYS036"
+NOT_LIVE = "SYS031"
+#: findings on how a line of a file fares, whatever it says
+ABOUT_FILES = frozenset({NOT_LIVE, "SYS032", "SYS033", "SYS034", HARMLESS})
 
 
 def same(name: str, filed: str, live: str) -> bool:
@@ -245,7 +248,7 @@ def harmless(s: Situation, ladder: Ladder) -> Said:
 
 def joined(found: list[Finding]) -> list[Finding]:
     """The findings on harmless lines made one, without lines of which another finding speaks."""
-    told = {place for each in found if each.code != HARMLESS for place in each.places}
+    told = {place for each in found if each.code not in ABOUT_FILES for place in each.places}
     lines = [each for each in found if each.code == HARMLESS and not set(each.places) <= told]
     rest = [each for each in found if each.code != HARMLESS]
     if all(each.evidence.endswith(NO_RULE) for each in lines):
