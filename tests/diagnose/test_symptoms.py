@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from kamtcp.capacity.catalogue import ALL as CEILINGS
 from kamtcp.capacity.change import Change
+from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.symptoms import ALL, WITHOUT_KAMAILIO, judge
 from kamtcp.model.absent import Absent, Why
@@ -189,6 +191,14 @@ def test_without_a_kamailio_the_machine_is_still_judged():
     found = {each.code for each in judge(alone).findings}
     assert found == {"SYS054", "FDS052"}
     assert found <= WITHOUT_KAMAILIO
+
+
+def test_a_symptom_has_a_ceiling_or_cures_of_its_own():
+    known = {entry.spec.name for entry in CEILINGS}
+    for each in ALL:
+        assert BY_CODE[each.code].is_symptom
+        assert (each.ceiling in known) != (each.cured is not None and not each.ceiling)
+        assert set(each.silences) <= set(CASES) - {each.code}
 
 
 def test_findings_are_findings():

@@ -38,7 +38,13 @@ class Code(Struct, frozen=True):
     meaning: str
     source: str
 
+    @property
+    def is_symptom(self) -> bool:
+        """Whether it is told from two looks at a host, not from one."""
+        return int(self.code[3:]) >= _FIRST_SYMPTOM
 
+
+_FIRST_SYMPTOM = 50
 _F, _H, _M, _I = Severity.FATAL, Severity.HIGH, Severity.MEDIUM, Severity.INFO
 
 ALL: tuple[Code, ...] = (

@@ -15,7 +15,7 @@ from kamtcp.diagnose import (
 from kamtcp.diagnose.codes import RANK
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import Judgement, not_judged
-from kamtcp.diagnose.symptom import Symptom
+from kamtcp.diagnose.symptom import Symptom, named
 from kamtcp.model.absent import Absent
 
 #: causes stand before their consequences
@@ -42,7 +42,7 @@ def judge(change: Change, ladder: Ladder | None = None) -> Judgement:
     Returns:
         findings worst first, in the order of `ALL` among equals; those that another one explains are left out.
     """
-    known = ladder or build(change.after)
+    known = build(change.after) if ladder is None else ladder
     found: list[Finding] = []
     lacking: dict[Absent, list[str]] = {}
     silenced: set[str] = set()
@@ -50,7 +50,7 @@ def judge(change: Change, ladder: Ladder | None = None) -> Judgement:
         if change.instance is None and symptom.code not in WITHOUT_KAMAILIO:
             continue
         said = tuple(symptom.judge(change, known))
-        told = [each for each in said if isinstance(each, Finding)]
+        told = [named(symptom, each, change, known) for each in said if isinstance(each, str)]
         found.extend(told)
         if told:
             silenced.update(symptom.silences)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from kamtcp.capacity.change import Change, growth
 from kamtcp.capacity.ladder import Ladder
-from kamtcp.diagnose.rule import Said, lacking
-from kamtcp.diagnose.symptom import Symptom, seen
+from kamtcp.diagnose.rule import lacking
+from kamtcp.diagnose.symptom import Signs, Symptom
 from kamtcp.model.absent import Absent
 from kamtcp.model.machine import ListenQueue, counter
 
@@ -43,7 +43,7 @@ def _overflowed(change: Change) -> list[tuple[ListenQueue, int]] | Absent:
     return found
 
 
-def _queue(change: Change, ladder: Ladder, code: str) -> Said:
+def _queue(change: Change, ladder: Ladder, code: str) -> Signs:
     """The one of the three that it is; none where nothing overflowed."""
     listeners, overflows = _overflowed(change), change.grew("TcpExt.ListenOverflows")
     if isinstance(listeners, Absent):
@@ -72,7 +72,7 @@ def _queue(change: Change, ladder: Ladder, code: str) -> Said:
         "ACC051": "more came at once than the queue holds",
         "ACC052": "tcp main can't accept faster",
     }[code]
-    yield seen(code, f"{queue}; {why}{busy}{_of_clients(change)}", "accept-queue", change, ladder)
+    yield f"{queue}; {why}{busy}{_of_clients(change)}"
 
 
 def _of_clients(change: Change) -> str:
@@ -88,32 +88,32 @@ def _of_clients(change: Change) -> str:
     return "; " + ", ".join(parts) if parts else ""
 
 
-def stalled(change: Change, ladder: Ladder) -> Said:
+def stalled(change: Change, ladder: Ladder) -> Signs:
     """The queue is full and nobody takes from it."""
     yield from _queue(change, ladder, "ACC050")
 
 
-def burst(change: Change, ladder: Ladder) -> Said:
+def burst(change: Change, ladder: Ladder) -> Signs:
     """More at once than the queue holds, of an acceptor that has time."""
     yield from _queue(change, ladder, "ACC051")
 
 
-def saturated(change: Change, ladder: Ladder) -> Said:
+def saturated(change: Change, ladder: Ladder) -> Signs:
     """Tcp main is at the end of its core."""
     yield from _queue(change, ladder, "ACC052")
 
 
-def syn_queue(change: Change, ladder: Ladder) -> Said:
+def syn_queue(change: Change, ladder: Ladder) -> Signs:
     """Half-open connections fill the SYN queue; they become established, so they are clients."""
     yield from _half_open(change, ladder, "ACC053")
 
 
-def flood(change: Change, ladder: Ladder) -> Said:
+def flood(change: Change, ladder: Ladder) -> Signs:
     """Half-open connections fill the SYN queue, and hardly any becomes established."""
     yield from _half_open(change, ladder, "ACC054")
 
 
-def _half_open(change: Change, ladder: Ladder, code: str) -> Said:
+def _half_open(change: Change, ladder: Ladder, code: str) -> Signs:
     cookies, dropped = change.grew("TcpExt.TCPReqQFullDoCookies"), change.grew("TcpExt.TCPReqQFullDrop")
     back, opens = change.grew("TcpExt.SyncookiesRecv"), change.grew("Tcp.PassiveOpens")
     counts = [each for each in (cookies, dropped) if isinstance(each, int)]
@@ -133,19 +133,17 @@ def _half_open(change: Change, ladder: Ladder, code: str) -> Said:
         return
     waiting = counter(change.after.namespace.states, "SYN_RECV")
     now = f"; {waiting:,} are half-open now" if isinstance(waiting, int) else ""
-    yield seen(
-        code,
-        f"{sum(counts):,} SYNs found the SYN queue full ({_of(cookies, 'answered with a cookie')}"
-        f"{_of(dropped, 'dropped')}), {came:,} connections were established meanwhile{now}",
-        "syn-queue", change, ladder,
-    )  # fmt: skip
+    yield (
+f"{sum(counts):,} SYNs found the SYN queue full ({_of(cookies, 'answered with a cookie')}"
+        f"{_of(dropped, 'dropped')}), {came:,} connections were established meanwhile{now}"
+)  # fmt: skip
 
 
 def _of(count: int | Absent, what: str) -> str:
     return f"{count:,} {what} " if isinstance(count, int) and count else ""
 
 
-def hand_off(change: Change, ladder: Ladder) -> Said:
+def hand_off(change: Change, ladder: Ladder) -> Signs:
     """More connections became readable at once than the sockets to the workers hold, or the workers hang."""
     logged = change.logged(*_HANDOFF)
     if isinstance(logged, Absent):
@@ -160,14 +158,14 @@ def hand_off(change: Change, ladder: Ladder) -> Said:
         return
     lines = f"{logged:,} new lines in the log: the sockets to the workers are full" if logged else ""
     losses = f"{silent:,} of {burst:,} connections were open but not answered" if suspected else ""
-    yield seen("ACC055", "; ".join(filter(None, (lines, losses))), "hand-off", change, ladder)
+    yield "; ".join(filter(None, (lines, losses)))
 
 
 SYMPTOMS = (
-    Symptom("ACC050", stalled, silences=("ACC053", "ACC055")),
-    Symptom("ACC052", saturated, silences=("ACC053",)),
-    Symptom("ACC051", burst, silences=("ACC053",)),
-    Symptom("ACC054", flood),
-    Symptom("ACC053", syn_queue),
-    Symptom("ACC055", hand_off),
+    Symptom("ACC050", "accept-queue", stalled, silences=("ACC053", "ACC055")),
+    Symptom("ACC052", "accept-queue", saturated, silences=("ACC053",)),
+    Symptom("ACC051", "accept-queue", burst, silences=("ACC053",)),
+    Symptom("ACC054", "syn-queue", flood),
+    Symptom("ACC053", "syn-queue", syn_queue),
+    Symptom("ACC055", "hand-off", hand_off),
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kamtcp.capacity.change import Change
 from kamtcp.capacity.ladder import Ladder
-from kamtcp.diagnose.rule import Said, lacking
-from kamtcp.diagnose.symptom import Symptom, seen
+from kamtcp.diagnose.rule import lacking
+from kamtcp.diagnose.symptom import Signs, Symptom
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Process
 
@@ -36,7 +36,7 @@ def _machine_full(change: Change) -> bool | Absent:
     return isinstance(most, int) and opened >= 0.99 * most
 
 
-def tcp_main_out(change: Change, ladder: Ladder) -> Said:
+def tcp_main_out(change: Change, ladder: Ladder) -> Signs:
     """accept(2) fails with EMFILE, and the listening socket stays readable: tcp main spins and floods the log."""
     main, logged = change.after.tcp_main, change.logged(_ACCEPT)
     if isinstance(main, Absent):
@@ -51,16 +51,10 @@ def tcp_main_out(change: Change, ladder: Ladder) -> Said:
     busy = f", and it uses {share:.0%} of a core" if isinstance(share, float) and share >= _SPINNING else ""
     lines = f"; {logged:,} new lines in its log say so" if isinstance(logged, int) and logged else ""
     count = "all" if isinstance(main.descriptors, Absent) else f"{main.descriptors:,} of {main.nofile_soft:,}"
-    yield seen(
-        "FDS050",
-        f"tcp main (pid {main.pid}) has {count} files open{busy}{lines}",
-        "tcp-main-descriptors",
-        change,
-        ladder,
-    )
+    yield f"tcp main (pid {main.pid}) has {count} files open{busy}{lines}"
 
 
-def worker_out(change: Change, ladder: Ladder) -> Said:
+def worker_out(change: Change, ladder: Ladder) -> Signs:
     """A worker that is sent a connection but has no descriptor left for it: the connection is lost."""
     logged = change.logged(_WORKER)
     full = [(worker, _full(worker)) for worker in change.after.workers]
@@ -71,33 +65,33 @@ def worker_out(change: Change, ladder: Ladder) -> Said:
         )
         lines = f"; {logged:,} new lines in the log say so" if isinstance(logged, int) and logged else ""
         evidence = f"workers without a free descriptor: {names or 'none at this moment'}{lines}"
-        yield seen("FDS051", evidence, "worker-descriptors", change, ladder)
+        yield evidence
         return
     yield from dict.fromkeys(lacking(logged, *(state for _, state in full)))
 
 
-def machine_out(change: Change, ladder: Ladder) -> Said:
+def machine_out(change: Change, ladder: Ladder) -> Signs:
     """fs.file-max: every process without CAP_SYS_ADMIN gets ENFILE."""
     full, machine = _machine_full(change), change.after.machine
     if full is True:
         evidence = f"{machine.files_allocated:,} files are open on this machine, fs.file-max is {machine.files_max:,}"
-        yield seen("FDS052", evidence, "file-max", change, ladder)
+        yield evidence
     yield from lacking(full)
 
 
-def beyond_table(change: Change, ladder: Ladder) -> Said:
+def beyond_table(change: Change, ladder: Ladder) -> Signs:
     """A descriptor number beyond tcp main's table: the memory behind the table is overwritten."""
     logged = change.logged(_TABLE)
     if isinstance(logged, Absent):
         yield logged
     elif logged:
         evidence = f"{logged:,} new lines in the log: a descriptor number lay beyond tcp main's table"
-        yield seen("FDS053", evidence, "descriptor-table", change, ladder)
+        yield evidence
 
 
 SYMPTOMS = (
-    Symptom("FDS053", beyond_table, silences=("FDS050", "ACC050", "ACC051", "ACC055")),
-    Symptom("FDS052", machine_out, silences=("FDS050", "FDS051", "ACC050", "ACC051")),
-    Symptom("FDS050", tcp_main_out, silences=("ACC050", "ACC051", "ACC053")),
-    Symptom("FDS051", worker_out, silences=("ACC055",)),
+    Symptom("FDS053", "descriptor-table", beyond_table, silences=("FDS050", "ACC050", "ACC051", "ACC055")),
+    Symptom("FDS052", "file-max", machine_out, silences=("FDS050", "FDS051", "ACC050", "ACC051")),
+    Symptom("FDS050", "tcp-main-descriptors", tcp_main_out, silences=("ACC050", "ACC051", "ACC053")),
+    Symptom("FDS051", "worker-descriptors", worker_out, silences=("ACC055",)),
 )

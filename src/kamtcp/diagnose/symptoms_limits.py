@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kamtcp.capacity.change import Change
 from kamtcp.capacity.ladder import Ladder
-from kamtcp.diagnose.rule import Said, lacking
-from kamtcp.diagnose.symptom import Symptom, seen
+from kamtcp.diagnose.rule import lacking
+from kamtcp.diagnose.symptom import Signs, Symptom
 from kamtcp.model.absent import Absent, Why
 
 _REJECTED = "tcp:local_reject"
@@ -16,12 +16,12 @@ _NAMES = {
 }
 
 
-def tcp_limit_met(change: Change, ladder: Ladder) -> Said:
+def tcp_limit_met(change: Change, ladder: Ladder) -> Signs:
     """tcp_max_connections: what comes beyond it is accepted and closed at once."""
     yield from _met(change, ladder, "CFG050", change.after.opened)
 
 
-def tls_limit_met(change: Change, ladder: Ladder) -> Said:
+def tls_limit_met(change: Change, ladder: Ladder) -> Signs:
     """tls_max_connections, the same for TLS (secure WebSockets are TLS)."""
     instance = change.instance
     opened = Absent("opened_tls_connections", Why.MISSING) if instance is None else instance.opened_tls
@@ -30,7 +30,7 @@ def tls_limit_met(change: Change, ladder: Ladder) -> Said:
     yield from _met(change, ladder, "TLS050", opened)
 
 
-def _met(change: Change, ladder: Ladder, code: str, opened: int | Absent) -> Said:
+def _met(change: Change, ladder: Ladder, code: str, opened: int | Absent) -> Signs:
     """The log names the limit; the counter of refusals serves both, so that it needs a level that is at its limit."""
     parameter, ceiling = _NAMES[code]
     limit, refused, logged = (
@@ -50,10 +50,10 @@ def _met(change: Change, ladder: Ladder, code: str, opened: int | Absent) -> Sai
         parts.append(f"{refused:,} refused since the look before ({_REJECTED})")
     if told:
         parts.append(f"{logged:,} new lines in the log")
-    yield seen(code, "; ".join(parts), ceiling, change, ladder)
+    yield "; ".join(parts)
 
 
-def source_limit_met(change: Change, ladder: Ladder) -> Said:
+def source_limit_met(change: Change, ladder: Ladder) -> Signs:
     """The limit of connections from one address (5.7.3 and later); nothing counts what it refuses."""
     logged = change.logged("iplimit")
     if isinstance(logged, Absent):
@@ -61,11 +61,11 @@ def source_limit_met(change: Change, ladder: Ladder) -> Said:
             yield logged
     elif logged:
         evidence = f"{logged:,} new lines in the log: an address has as many connections as tcp_accept_iplimit allows"
-        yield seen("CFG051", evidence, "per-source-limit", change, ladder)
+        yield evidence
 
 
 SYMPTOMS = (
-    Symptom("CFG050", tcp_limit_met),
-    Symptom("TLS050", tls_limit_met),
-    Symptom("CFG051", source_limit_met),
+    Symptom("CFG050", "tcp-max-connections", tcp_limit_met),
+    Symptom("TLS050", "tls-max-connections", tls_limit_met),
+    Symptom("CFG051", "per-source-limit", source_limit_met),
 )

@@ -6,8 +6,8 @@ from kamtcp.capacity import prices
 from kamtcp.capacity.change import Change
 from kamtcp.capacity.held_memory import tls_threshold
 from kamtcp.capacity.ladder import Ladder
-from kamtcp.diagnose.rule import Said, lacking
-from kamtcp.diagnose.symptom import Symptom, seen
+from kamtcp.diagnose.rule import lacking
+from kamtcp.diagnose.symptom import Signs, Symptom
 from kamtcp.model.absent import Absent
 from kamtcp.model.machine import counter
 
@@ -23,17 +23,17 @@ _IN_PIECES = 20
 _AT_LIMIT = 0.98
 
 
-def shared_out(change: Change, ladder: Ladder) -> Said:
+def shared_out(change: Change, ladder: Ladder) -> Signs:
     """The shared pool has no room for one more connection: it is accepted and closed."""
     yield from _shared(change, ladder, in_pieces=False)
 
 
-def shared_in_pieces(change: Change, ladder: Ladder) -> Said:
+def shared_in_pieces(change: Change, ladder: Ladder) -> Signs:
     """Allocations fail although much is free: the pool is in pieces that are too small."""
     yield from _shared(change, ladder, in_pieces=True)
 
 
-def _shared(change: Change, ladder: Ladder, *, in_pieces: bool) -> Said:
+def _shared(change: Change, ladder: Ladder, *, in_pieces: bool) -> Signs:
     """Both log the same; what is free tells one from the other."""
     if change.instance is None:
         return
@@ -55,10 +55,10 @@ def _shared(change: Change, ladder: Ladder, *, in_pieces: bool) -> Said:
         f"{shm.free:,} of {shm.total:,} bytes of shared memory are free, in {shm.fragments:,} pieces: room for"
         f" {holds:,.0f} connections of {price.bytes:,.0f} bytes{lines}"
     )
-    yield seen("MEM051" if in_pieces else "MEM050", evidence, "shared-memory", change, ladder)
+    yield evidence
 
 
-def tls_guard(change: Change, ladder: Ladder) -> Said:
+def tls_guard(change: Change, ladder: Ladder) -> Signs:
     """Free shared memory is below low_mem_threshold1: no new TLS connection is taken."""
     if change.instance is None:
         return
@@ -68,25 +68,23 @@ def tls_guard(change: Change, ladder: Ladder) -> Said:
         return
     free = "" if isinstance(shm, Absent) else f"; {shm.free:,} bytes of shared memory are free"
     threshold = tls_threshold(change.after)
-    yield seen(
-        "TLS051",
-        f"{logged:,} new lines in the log: TLS refuses connections below {threshold.value:,.0f} free bytes"
-        f" ({threshold.what}){free}",
-        "tls-memory-guard", change, ladder,
-    )  # fmt: skip
+    yield (
+f"{logged:,} new lines in the log: TLS refuses connections below {threshold.value:,.0f} free bytes"
+        f" ({threshold.what}){free}"
+)  # fmt: skip
 
 
-def private_out(change: Change, ladder: Ladder) -> Said:
+def private_out(change: Change, ladder: Ladder) -> Signs:
     """A process has used up its private pool."""
     logged = change.logged("pkg-exhausted")
     if isinstance(logged, Absent):
         yield logged
     elif logged:
         evidence = f"{logged:,} new lines in the log: a process is out of private memory (-M)"
-        yield seen("MEM052", evidence, "private-memory", change, ladder)
+        yield evidence
 
 
-def kernel_pressure(change: Change, ladder: Ladder) -> Said:
+def kernel_pressure(change: Change, ladder: Ladder) -> Signs:
     """tcp_mem: above its pressure mark buffers shrink, above its maximum data is dropped and sockets are reset."""
     entered = change.grew("TcpExt.TCPMemoryPressures")
     used = counter(change.after.namespace.sockstat, "TCP.mem")
@@ -99,12 +97,12 @@ def kernel_pressure(change: Change, ladder: Ladder) -> Said:
             else ""
         )
         evidence = f"TCP uses {used} pages, tcp_mem's pressure mark is {mark}{times}"
-        yield seen("MEM053", evidence, "tcp-mem", change, ladder)
+        yield evidence
         return
     yield from lacking(used, mark)
 
 
-def cgroup_full(change: Change, ladder: Ladder) -> Said:
+def cgroup_full(change: Change, ladder: Ladder) -> Signs:
     """The cgroup's memory limit: the kernel fails socket allocations or kills a process."""
     if change.instance is None or isinstance(change.instance.cgroup, Absent):
         yield from lacking(change.instance and change.instance.cgroup)
@@ -113,16 +111,16 @@ def cgroup_full(change: Change, ladder: Ladder) -> Said:
     limit, used = group.memory_limit_bytes, group.memory_usage_bytes
     if isinstance(limit, int) and isinstance(used, int) and used >= _AT_LIMIT * limit:
         evidence = f"{used:,} of {limit:,} bytes of the memory of {group.path} are in use"
-        yield seen("MEM054", evidence, "cgroup-memory", change, ladder)
+        yield evidence
         return
     yield from lacking(limit, used if isinstance(limit, int) else None)
 
 
 SYMPTOMS = (
-    Symptom("MEM054", cgroup_full, silences=("ACC050", "ACC051")),
-    Symptom("TLS051", tls_guard, silences=("MEM050", "MEM051")),
-    Symptom("MEM051", shared_in_pieces),
-    Symptom("MEM050", shared_out),
-    Symptom("MEM052", private_out),
-    Symptom("MEM053", kernel_pressure),
+    Symptom("MEM054", "cgroup-memory", cgroup_full, silences=("ACC050", "ACC051")),
+    Symptom("TLS051", "tls-memory-guard", tls_guard, silences=("MEM050", "MEM051")),
+    Symptom("MEM051", "shared-memory", shared_in_pieces),
+    Symptom("MEM050", "shared-memory", shared_out),
+    Symptom("MEM052", "private-memory", private_out),
+    Symptom("MEM053", "tcp-mem", kernel_pressure),
 )
