@@ -171,7 +171,7 @@ ALL: tuple[Code, ...] = (
     Code("SYS042", "tcp-option-off", _M, "Selective acknowledgement or window scaling is switched off.", "Linux Documentation/networking/ip-sysctl.rst"),
     Code("SYS043", "retries-few", _M, "tcp_retries2 gives connections up while a phone is only out of reach.", "RFC 1122 4.2.3.5; Linux net/ipv4/tcp_timer.c"),
     Code("SYS044", "conntrack-forgets-idle", _M, "Connection tracking forgets idle connections before Kamailio closes them.", "Linux net/netfilter/nf_conntrack_proto_tcp.c"),
-    Code("SYS045", "orphans-few", _M, "tcp_max_orphans was lowered: closing connections are reset.", "Linux net/ipv4/tcp.c tcp_too_many_orphans()"),
+    Code("SYS045", "orphans-few", _I, "tcp_max_orphans was lowered: closing connections are reset.", "Linux net/ipv4/tcp.c tcp_too_many_orphans()"),
     # symptoms: told from two looks at a host, and from the clients of a load
     Code("FDS050", "tcp-main-out-of-descriptors", _F, "tcp main has all files open that it may: accept() fails, spins and floods the log.", "Kamailio src/core/tcp_main.c handle_new_connect(); measured on 5.6.3"),
     Code("FDS051", "worker-out-of-descriptors", _F, "A worker has all files open that it may: connections that it is handed are lost.", "Kamailio src/core/tcp_read.c handle_io()"),
