@@ -209,12 +209,13 @@ def situation(
     workers: dict[str, Any] | None = None,
     kamailio: bool = True,
     away: bool = False,
+    stated: bool = True,
     **facts: Any,
 ) -> Situation:
     """The healthy situation with a few changes; `kamailio=False` leaves the instance out.
 
     `facts` go where their name belongs; a name that both instance and namespace have is the instance's.
-    `away`: the instance lives in a network namespace of its own.
+    `away`: the instance lives in a network namespace of its own. `stated=False`: the target is the highest use seen.
     """
     parts: dict[Any, dict[str, Any]] = {Instance: {}, Namespace: {}, Machine: {}}
     for name, value in facts.items():
@@ -229,7 +230,7 @@ def situation(
     wanted = target if isinstance(target, Target) else Target(**(target or {}))
     return Situation(
         machine(sysctls=wide, **parts[Machine]), namespace(sysctls=own, sockstat=sockstat, **parts[Namespace]), one,
-        wanted, mix or mix_of(wanted, one), prices or {},
+        wanted, mix or mix_of(wanted, one), prices or {}, stated,
     )  # fmt: skip
 
 
@@ -244,4 +245,4 @@ def snapshot(*many: Situation) -> Snapshot:
 def verdict(**changes: Any) -> Verdict:
     """The healthy situation with changes, judged."""
     s = situation(**changes)
-    return judge(snapshot(s), s.instance, s.target, s.measured_prices)
+    return judge(snapshot(s), s.instance, s.target, s.measured_prices, stated=s.target_stated)
