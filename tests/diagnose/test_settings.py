@@ -355,6 +355,79 @@ class TestWhatIsShown:
         assert found({"boot_files": pam("kamailio", "65535"), "parameters": told}, "FDS007") == []
 
 
+class TestUnits:
+    """systemd's lines: which counts, and where they meet others."""
+
+    def test_the_order_of_drop_ins_is_told(self):
+        one = only(CASES["FDS020"][0], "FDS020")
+        assert "in this order, the last one counts: /lib/systemd/system/kamailio.service:9 (65536), /etc/systemd" in one.evidence
+        assert one.places[-1] == "/etc/systemd/system/kamailio.service.d/10-a.conf:2"
+
+    def test_a_default_that_is_enough_makes_the_bare_unit_well(self):
+        assert found({"unit": BARE_UNIT, "boot_files": default_limit(200_000)}, "FDS005") == []
+        low = only({"unit": BARE_UNIT, "boot_files": default_limit(65_536)}, "FDS005")
+        assert "which is soft 65,536 (/etc/systemd/system.conf.d/nofile.conf:2)" in low.evidence
+
+    def test_descriptors_in_flight_are_those_of_all_kamailios_of_a_user(self):
+        changes = {"workers_of_user": 40, "main": {"nofile_soft": 11_119}, "workers": {"nofile_soft": 11_119}}
+        one = only(changes, "FDS024")
+        assert "40 workers of all Kamailios of this user hold 11,120 descriptors (40 x 278)" in one.evidence
+        privileged = {**changes, "main": {"nofile_soft": 1000, "capabilities": 1 << 24}}
+        assert found(privileged, "FDS024") == []
+
+
+class TestOutbound:
+    """Ports that Kamailio itself takes."""
+
+    def test_a_rate_to_one_destination_is_held_against_the_ports_that_rest(self):
+        """28,232 ports / 60 s = 470 a second."""
+        told = verdict(target={"outbound_rate": {"192.0.2.9:5060": 471.0}})
+        (one,) = [each for each in told.findings if each.code == "SYS018"]
+        assert one.evidence.startswith("470 outbound connections per second to one destination, target 471: ")
+        assert one.now.line == "sysctl -w net.ipv4.tcp_tw_reuse=1"
+        assert verdict(target={"outbound_rate": {"192.0.2.9:5060": 470.0}}).findings == ()
+
+    def test_a_source_address_makes_destinations_share(self):
+        """28,232 ports for 20,000 to each of two."""
+        told = {"parameters": {"tcp_source_ipv4": "192.0.2.1"},
+                "target": {"outbound": {"192.0.2.9:5060": 14_000, "192.0.2.8:5060": 14_000}}}  # fmt: skip
+        assert only(told, "SYS040").severity is Severity.INFO
+        told["target"] = {"outbound": {"192.0.2.9:5060": 14_000, "192.0.2.8:5060": 15_000}}
+        assert only(told, "SYS040").severity is Severity.HIGH
+
+
+KEPT = "/etc/sysctl.d/60-kamtcp.conf:1 net.ipv4.tcp_keepalive_time=600: no rule here objects to this value"
+
+
+class TestEveryLine:
+    """No line of the administrator's is without a word."""
+
+    def test_a_name_that_nobody_knows_is_said_to_be_so(self):
+        files = settings("net.ipv4.tcp_nonsense_timer = 5", {"net.ipv4.tcp_nonsense_timer": "5"})
+        told = only({"settings": files}, "SYS036")
+        assert told.evidence == f"{KEPT}; {FILE}:1 net.ipv4.tcp_nonsense_timer=5: nothing is known by which connections depend on it"
+
+    def test_lines_that_are_well_are_told_beside_others_and_make_no_finding_alone(self):
+        assert found(in_force("net.core.somaxconn = 2048"), "SYS036") == []
+        both = only(in_force("net.core.somaxconn = 1024\nvm.swappiness = 10"), "SYS036")
+        assert f"{FILE}:1 net.core.somaxconn=1024: no rule here objects to this value" in both.evidence
+        assert both.places == ("/etc/sysctl.d/60-kamtcp.conf:1", f"{FILE}:1", f"{FILE}:2")
+
+    def test_a_line_that_another_finding_speaks_of_is_not_told_twice(self):
+        told = in_force("net.ipv4.tcp_retries2 = 3\nvm.swappiness = 10")
+        assert only(told, "SYS043").places == (f"{FILE}:1",)
+        assert f"{FILE}:1" not in only(told, "SYS036").places
+
+    @pytest.mark.parametrize(
+        ("line", "why"),
+        [("net.ipv4.tcp_syn_retries = 0", "not from 1 to 127"), ("net.ipv4.ip_local_port_range = 0 65535", "begins below"),
+         ("net.ipv4.ip_local_port_range = 65000 2000", "the lower one first"), ("fs.nr_open = 10000000000", "not from 64"),
+         ("net.ipv4.tcp_syncookies = yes", "no number")],
+    )  # fmt: skip
+    def test_a_value_that_the_kernel_refuses(self, line, why):
+        assert why in only(at_boot(line), "SYS038").evidence
+
+
 class TestWhatCouldNotBeSeen:
     """It is never "fine": the rule is named among what was not judged."""
 

@@ -15,7 +15,7 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Role
 from kamtcp.model.origin import Origin
 from kamtcp.survey import endpoints, find, parameters
-from kamtcp.survey.instance import View, with_distinct_names
+from kamtcp.survey.instance import View, with_distinct_names, with_workers_of_user
 from kamtcp.survey.processes import role_of
 from kamtcp.survey.take import take
 from situations import instance
@@ -276,3 +276,17 @@ class TestParameters:
     )  # fmt: skip
     def test_roles_are_told_by_what_core_psx_says(self, text, role):
         assert role_of(text) is role
+
+
+class TestWorkersOfAUser:
+    """The kernel counts descriptors in flight per user, not per Kamailio."""
+
+    def test_all_kamailios_of_one_user_are_counted_together(self):
+        one, two = instance(), instance(attendant=900)
+        other = instance(attendant=901, main={"uid": 33})
+        assert [each.workers_of_user for each in with_workers_of_user((one, two, other))] == [8, 8, 4]
+
+    def test_a_user_that_can_not_be_seen_is_absent(self):
+        denied = Absent("/proc/831/status", Why.DENIED)
+        (found,) = with_workers_of_user((instance(main={"uid": denied}),))
+        assert found.workers_of_user == denied
