@@ -27,6 +27,11 @@ MATTERS = frozenset({
 ROUNDED = {"net.netfilter.nf_conntrack_buckets": 512, "net.core.rps_sock_flow_entries": 0}
 SHOWN = 6
 HARMLESS = "SYS036"
+#: found in lines of files alone: a file that could not be read may have one
+FROM_FILES = (
+    "MEM006", "SYS020", "SYS021", "SYS022", "SYS023", "SYS024", "SYS027", "SYS030", "SYS031", "SYS032", "SYS033", "SYS035", HARMLESS,
+    "SYS038", "SYS039",
+)  # fmt: skip
 NOT_LIVE = "SYS031"
 #: findings on how a line of a file fares, whatever it says
 ABOUT_FILES = frozenset({NOT_LIVE, "SYS032", "SYS033", "SYS034", HARMLESS})
@@ -203,6 +208,7 @@ def namespace_untuned(s: Situation, ladder: Ladder) -> Said:
     """What the machine's files set, and the namespace of this Kamailio doesn't have."""
     if at_home(s):
         return
+    yield from s.machine.settings.problems
     found: list[tuple[Assignment, str]] = []
     for name in s.machine.settings.names:
         line = s.machine.settings.winner(name)
@@ -282,5 +288,5 @@ RULES = (
     Rule(("SYS034",), namespace_untuned),
     Rule(("SYS035",), not_understood, needs_instance=False),
     Rule(("SYS036",), harmless, needs_instance=False),
-    Rule(("SYS030", "SYS031", "SYS032", "SYS033"), unread, needs_instance=False),
+    Rule(FROM_FILES, unread, needs_instance=False),
 )

@@ -88,8 +88,11 @@ def file_is_newer(s: Situation, ladder: Ladder) -> Said:
 def overruled(s: Situation, ladder: Ladder) -> Said:
     """Lines of the file that an option of the command line goes before."""
     for name, in_force, option in BY_OPTION:
-        filed, now = s.require().parameters.get(f"{name}_file"), s.require().parameters.get(in_force)
-        if filed is None or now is None or not now.where.startswith("command line") or str(now.value) == str(filed.value):
+        filed, now = s.parameter(f"{name}_file"), s.parameter(in_force)
+        if isinstance(filed, Absent) or isinstance(now, Absent):
+            yield from lacking(filed, None if isinstance(filed, Absent) else now)
+            continue
+        if not now.where.startswith("command line") or str(now.value) == str(filed.value):
             continue
         yield finding(
             BY_CODE["CFG023"],
