@@ -134,7 +134,12 @@ class TestTheTarget:
 
 def test_without_a_target_nothing_is_called_one():
     """The highest use seen stands in for it, and is called so, below a ceiling as well."""
-    changes = {"target": {"connections": 400}, "stated": False, "main": {"nofile_soft": 420}, "workers": {"nofile_soft": 420}}
+    changes = {
+        "target": {"connections": 400},
+        "stated": False,
+        "main": {"nofile_soft": 420},
+        "workers": {"nofile_soft": 420},
+    }
     shown = text(verdict(**changes), "", PLAIN)
     held = shown.partition("held connections")[2].partition(" findings")[0]
     assert "BELOW HIGHEST SEEN" in held

@@ -64,6 +64,8 @@ def test_every_rule_says_that_it_could_not_judge(code):
     ladder = build(s)
     said = [each for rule in rules.ALL if code in rule.codes for each in rule.judge(s, ladder)]
     assert not [each for each in said if isinstance(each, Finding)]
-    assert [each for each in said if isinstance(each, Absent) and each.why is not Why.MISSING], "silence is no pass"
+    assert [each for each in said if isinstance(each, Absent) and each.why is not Why.MISSING], (
+        "silence is no pass"
+    )
     named = " ".join(each.detail for each in rules.judge(s, ladder).unjudged)
     assert code in named.replace(",", " ").split()

@@ -108,14 +108,20 @@ class TestFDS003:
         """-u in a unit without User=; a container's root without CAP_SYS_RESOURCE may not either."""
         told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
         assert "FDS003" not in codes(parameters=told, unit=UNIT, main={"bounding": ROOT})
-        assert "FDS003" in codes(parameters=told, unit=replace(UNIT, user="kamailio"), main={"bounding": ROOT})
+        assert "FDS003" in codes(
+            parameters=told, unit=replace(UNIT, user="kamailio"), main={"bounding": ROOT}
+        )
         assert "FDS003" in codes(parameters=told, unit=UNIT, main={"bounding": ROOT & ~(1 << 24)})
 
     def test_who_started_it_may_be_beyond_what_can_be_seen(self):
         told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
         judged = verdict(parameters=told, main={"bounding": ROOT})
         assert "FDS003" not in {each.code for each in judged.findings}
-        assert [each for each in judged.unseen if each.source == "how Kamailio is started" and "FDS003" in each.detail]
+        assert [
+            each
+            for each in judged.unseen
+            if each.source == "how Kamailio is started" and "FDS003" in each.detail
+        ]
 
     def test_at_the_hard_limit_it_starts(self):
         assert codes(parameters={"open_files_limit": 524_288}) == []

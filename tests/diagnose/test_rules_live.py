@@ -99,13 +99,17 @@ def test_a_target_over_tls_and_websocket_finds_that_nothing_here_speaks_them(sta
         plain = checked(standin, "--connections", "100")
         wanted = checked(standin, "--connections", "100", "--tls", "40", "--wss", "10")
     assert not {"TLS003", "CFG030"} & codes(plain)
-    assert only(wanted, "TLS003").evidence.startswith("the target asks 50 TLS connections, and this Kamailio has not loaded the tls")
+    assert only(wanted, "TLS003").evidence.startswith(
+        "the target asks 50 TLS connections, and this Kamailio has not loaded the tls"
+    )
     assert "10 WebSockets" in only(wanted, "CFG030").evidence
 
 
 def test_a_websocket_without_no_content_length_is_refused_until_the_cure_is_run(standin):
     said = []
-    with start_kamailio(standin, config=Scenario(websocket=True, core=("tcp_accept_no_cl=no",)), nofile=(20000, 20000)):
+    with start_kamailio(
+        standin, config=Scenario(websocket=True, core=("tcp_accept_no_cl=no",)), nofile=(20000, 20000)
+    ):
         found = only(checked(standin), "CFG028")
         said.append(standin.run([sys.executable, "-c", HANDSHAKE]).stdout.decode().strip())
         standin.run(["sh", "-c", found.now.line])
@@ -139,12 +143,16 @@ def test_a_file_that_is_newer_than_the_server_is_told(standin):
         Path(path).write_text(text)
         os.utime(path, (2_000_000_000, 2_000_000_000))
         found = only(checked(standin), "CFG025")
-    assert "the next start brings tcp_max_connections 1000 -> 3000 (/etc/kamailio/standin.cfg:" in found.evidence
+    assert (
+        "the next start brings tcp_max_connections 1000 -> 3000 (/etc/kamailio/standin.cfg:" in found.evidence
+    )
 
 
 def test_the_command_line_goes_before_the_file_as_kamailio_itself_reports(standin):
     scenario = Scenario(core=("shm_mem_size=128",))
-    with start_kamailio(standin, config=scenario, args=("-m", "65", "-M", "8", "-N", "3"), nofile=(20000, 20000)):
+    with start_kamailio(
+        standin, config=scenario, args=("-m", "65", "-M", "8", "-N", "3"), nofile=(20000, 20000)
+    ):
         found = [each.evidence for each in checked(standin).findings if each.code == "CFG023"]
         memory, readers = kamcmd(standin, "core.shmmem", "m"), kamcmd(standin, "core.tcp_info")
     assert len(found) == 2
@@ -164,7 +172,9 @@ def _bounding() -> int:
     return int(re.search(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text())[1], 16)
 
 
-@pytest.mark.skipif(_bounding() >> CAP_SYS_RESOURCE & 1, reason="needs a machine whose root may not raise hard limits")
+@pytest.mark.skipif(
+    _bounding() >> CAP_SYS_RESOURCE & 1, reason="needs a machine whose root may not raise hard limits"
+)
 def test_open_files_limit_above_the_hard_one_keeps_the_next_start_from_succeeding(standin):
     """Started as root with -u, where even root lacks CAP_SYS_RESOURCE: it is found, and so it happens."""
     scenario = Scenario(core=("open_files_limit=15000",))

@@ -11,8 +11,8 @@ from kamtcp.diagnose import settings_gone
 from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import ALL as RULES
-from kamtcp.model.absent import Absent, Why
 from kamtcp.diagnose.settings_host import ESTABLISHED
+from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import LogLine, Parameter, SharedMemory, Unit
 from kamtcp.model.machine import PeerUse
 from kamtcp.model.origin import Origin
@@ -27,7 +27,10 @@ SET_UNIT = Unit(
 )
 OUTBOUND = (PeerUse("192.0.2.9", 5060, 20, "192.0.2.1"),)
 LOW_UNIT = replace(SET_UNIT, nofile_soft=200_000)
-DROP_INS = (("/lib/systemd/system/kamailio.service:9", "65536"), ("/etc/systemd/system/kamailio.service.d/10-a.conf:2", "1024"))
+DROP_INS = (
+    ("/lib/systemd/system/kamailio.service:9", "65536"),
+    ("/etc/systemd/system/kamailio.service.d/10-a.conf:2", "1024"),
+)
 ASKED_5 = Parameter(5, Origin.READ, "cfg.get tcp")
 BACKLOG = {
     "tcp_listen_backlog": Parameter(1024, Origin.DEFAULT, "compiled in, no parameter before 6.1 (5.6.3)")
@@ -360,7 +363,10 @@ class TestUnits:
 
     def test_the_order_of_drop_ins_is_told(self):
         one = only(CASES["FDS020"][0], "FDS020")
-        assert "in this order, the last one counts: /lib/systemd/system/kamailio.service:9 (65536), /etc/systemd" in one.evidence
+        assert (
+            "in this order, the last one counts: /lib/systemd/system/kamailio.service:9 (65536), /etc/systemd"
+            in one.evidence
+        )
         assert one.places[-1] == "/etc/systemd/system/kamailio.service.d/10-a.conf:2"
 
     def test_a_default_that_is_enough_makes_the_bare_unit_well(self):
@@ -405,7 +411,10 @@ class TestEveryLine:
     def test_a_name_that_nobody_knows_is_said_to_be_so(self):
         files = settings("net.ipv4.tcp_nonsense_timer = 5", {"net.ipv4.tcp_nonsense_timer": "5"})
         told = only({"settings": files}, "SYS036")
-        assert told.evidence == f"{KEPT}; {FILE}:1 net.ipv4.tcp_nonsense_timer=5: nothing is known by which connections depend on it"
+        assert (
+            told.evidence
+            == f"{KEPT}; {FILE}:1 net.ipv4.tcp_nonsense_timer=5: nothing is known by which connections depend on it"
+        )
 
     def test_lines_that_are_well_are_told_beside_others_and_make_no_finding_alone(self):
         assert found(in_force("net.core.somaxconn = 2048"), "SYS036") == []
@@ -417,6 +426,22 @@ class TestEveryLine:
         told = in_force("net.ipv4.tcp_retries2 = 3\nvm.swappiness = 10")
         assert only(told, "SYS043").places == (f"{FILE}:1",)
         assert f"{FILE}:1" not in only(told, "SYS036").places
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [("net.ipv4.tcp_max_tw_buckets = 2000000", "SYS036"), ("net.ipv4.tcp_max_tw_buckets = 0", "SYS006"),
+         ("net.ipv4.tcp_fin_timeout = 7", "SYS005"), ("net.ipv4.tcp_fin_timeout = 120", "SYS036"),
+         ("net.ipv4.tcp_tw_reuse = 2", "SYS036"), ("net.ipv4.tcp_mem = 50000 60000 70000", "SYS036"),
+         ("net.ipv4.tcp_rmem = 4096 16384 4194304", "SYS036"), ("net.ipv4.tcp_retries2 = 9", "SYS036"),
+         ("net.ipv4.ip_local_port_range = 10000 65000", "SYS039"), ("net.ipv4.ip_local_port_range = 32768 60999", "SYS036"),
+         ("fs.file-max = 9000000", "SYS036"), ("net.ipv4.tcp_max_orphans = 3276800", "SYS036"),
+         ("net.ipv4.tcp_keepalive_time = 1200", "SYS036"), ("net.core.somaxconn = 512", "SYS036"),
+         ("net.ipv4.tcp_syncookies = 1", "SYS036"), ("net.netfilter.nf_conntrack_max = 524288", "SYS036"),
+         ("kernel.panic = 10", "SYS036"), ("net.bridge.bridge-nf-call-iptables = 0", "SYS036"), ("vm.overcommit_memory = 1", "SYS036")],
+    )  # fmt: skip
+    def test_variants_of_recipes_all_have_their_verdict(self, line, code):
+        told = in_force(f"{line}\nvm.swappiness = 10")
+        assert f"{FILE}:1" in only(told, code).places
 
     @pytest.mark.parametrize(
         ("line", "why"),

@@ -13,7 +13,9 @@ FILE = "/etc/systemd/system.conf"
 
 
 def test_lines_of_the_manager_alone_count_and_an_empty_one_takes_back():
-    text = b"[Manager]\n#DefaultLimitNOFILE=1\nDefaultLimitNOFILE=1024:infinity\n[Other]\nDefaultLimitNOFILE=7\n"
+    text = (
+        b"[Manager]\n#DefaultLimitNOFILE=1\nDefaultLimitNOFILE=1024:infinity\n[Other]\nDefaultLimitNOFILE=7\n"
+    )
     assert parse(text, FILE) == (ManagerLimit(1024, UNLIMITED, FILE, 3),)
     assert parse(text + b"[Manager]\nDefaultLimitNOFILE=\n", FILE) == ()
     assert parse(b"[Manager]\nDefaultLimitNOFILE=many\nDefaultLimitNOFILE=9:5\n", FILE) == ()
@@ -37,5 +39,10 @@ def test_what_may_not_be_read_is_said():
 
 
 def test_no_bytes_whatever_break_it():
-    for data in (b"", b"\xff\x00", b"[Manager]\nDefaultLimitNOFILE=" + b"9" * 5000, b"[Manager]\nDefaultLimitNOFILE=1:2:3\n"):
+    for data in (
+        b"",
+        b"\xff\x00",
+        b"[Manager]\nDefaultLimitNOFILE=" + b"9" * 5000,
+        b"[Manager]\nDefaultLimitNOFILE=1:2:3\n",
+    ):
         parse(data, FILE)

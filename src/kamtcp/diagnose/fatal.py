@@ -86,7 +86,11 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
         return
     if beyond or not privileged:
         where = s.require().parameters["open_files_limit"].where
-        who = f"nobody may raise it beyond fs.nr_open={highest:,}" if beyond else f"pid {main.pid} may not raise it"
+        who = (
+            f"nobody may raise it beyond fs.nr_open={highest:,}"
+            if beyond
+            else f"pid {main.pid} may not raise it"
+        )
         yield finding(
             BY_CODE["FDS003"],
             f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and {who}: the next start is"
@@ -110,7 +114,11 @@ def _starts_with_privilege(s: Situation, main: Process) -> bool | Absent:
     if isinstance(main.bounding, int) and not main.bounding & bit:
         return False  # a container's root without it
     if isinstance(unit, Absent):
-        return Absent("how Kamailio is started", Why.NOT_VISIBLE, f"as root, before it became {user.value}, or as that user")
+        return Absent(
+            "how Kamailio is started",
+            Why.NOT_VISIBLE,
+            f"as root, before it became {user.value}, or as that user",
+        )
     return True
 
 

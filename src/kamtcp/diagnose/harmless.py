@@ -81,10 +81,16 @@ FINE: dict[str, str] = {
 }
 #: name or glob -> what it is about, where no single name is known
 FAMILIES: tuple[tuple[str, str], ...] = (
-    ("net.ipv4.conf.*.rp_filter", "drops packets whose sender is reached by another way (IPReversePathFilter counts them); 2 is mild, 1 breaks multi-homing"),
+    (
+        "net.ipv4.conf.*.rp_filter",
+        "drops packets whose sender is reached by another way (IPReversePathFilter counts them); 2 is mild, 1 breaks multi-homing",
+    ),
     ("net.ipv4.conf.*.*", "about addresses, redirects and routes of an interface"),
     ("net.ipv6.conf.*.*", "about addresses, redirects and routes of an interface"),
-    ("net.ipv*.neigh.*.*", "about neighbours on the same link; clients behind a router need one entry together"),
+    (
+        "net.ipv*.neigh.*.*",
+        "about neighbours on the same link; clients behind a router need one entry together",
+    ),
     ("net.ipv4.icmp_*", "about ICMP"),
     ("net.ipv4.igmp_*", "about multicast"),
     ("net.ipv4.ipfrag_*", "about fragments, which TCP has none of"),

@@ -94,7 +94,7 @@ BAD: tuple[Bad, ...] = (
     ),
     Bad(
         "CFG044", (((5, 8, 2), (5, 8, 4)),), 3969,
-        "requests to WSS clients fail (\"TCP/TLS connection for WebSocket could not be found\"): their connection is looked for as ws",
+        'requests to WSS clients fail ("TCP/TLS connection for WebSocket could not be found"): their connection is looked for as ws',
         "Kamailio 5.8.4 or later", _websocket,
     ),
     Bad(

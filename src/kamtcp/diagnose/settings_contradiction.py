@@ -34,7 +34,9 @@ def target_without_tls(s: Situation, ladder: Ladder) -> Said:
     module = "tls" in instance.modules
     if module and instance.tls_ports:
         return
-    why = "no listener of this Kamailio speaks TLS" if module else "this Kamailio has not loaded the tls module"
+    why = (
+        "no listener of this Kamailio speaks TLS" if module else "this Kamailio has not loaded the tls module"
+    )
     yield finding(
         BY_CODE["TLS003"],
         f"the target asks {wanted:,} TLS connections, and {why}: none of them can be made",
@@ -92,7 +94,10 @@ def protocols_without_websocket(s: Situation, ladder: Ladder) -> Said:
     if isinstance(found.value, int):
         allowed = bool(found.value & WS_BIT)
     else:
-        allowed = "ws" in str(found.value).replace(",", " ").replace(";", " ").lower().split() or found.value == "none"
+        allowed = (
+            "ws" in str(found.value).replace(",", " ").replace(";", " ").lower().split()
+            or found.value == "none"
+        )
     if allowed or "websocket" not in modules:
         return
     yield finding(
@@ -107,7 +112,11 @@ def protocols_without_websocket(s: Situation, ladder: Ladder) -> Said:
 
 def tls_above_tcp(s: Situation, ladder: Ladder) -> Said:
     """tls_max_connections promises more than all connections together may be."""
-    tcp, tls, filed = s.number("tcp_max_connections"), s.number("tls_max_connections"), s.parameter("tls_max_connections_file")
+    tcp, tls, filed = (
+        s.number("tcp_max_connections"),
+        s.number("tls_max_connections"),
+        s.parameter("tls_max_connections_file"),
+    )
     ports = s.require().tls_ports
     if isinstance(tcp, Absent) or isinstance(tls, Absent) or isinstance(ports, Absent):
         yield from lacking(tcp, tls, ports)

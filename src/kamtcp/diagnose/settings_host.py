@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
@@ -40,7 +38,7 @@ def _own_threads(s: Situation) -> str:
 
 def gives_up_after(retries: int) -> float:
     """Seconds until a connection with unacknowledged data is given up: net/ipv4/tcp_timer.c tcp_model_timeout()."""
-    return sum(min(RTO_MIN * 2**each, RTO_MAX) for each in range(max(0, min(retries, 255)) + 1))
+    return sum(min(RTO_MIN * (1 << each), RTO_MAX) for each in range(max(0, min(retries, 255)) + 1))
 
 
 WRONG: tuple[Wrong, ...] = (

@@ -43,7 +43,12 @@ def _differing(s: Situation, names: tuple[str, ...]) -> Iterator[tuple[str, Para
         now, filed = s.require().parameters.get(name), s.require().parameters.get(f"{name}_file")
         if now is None or filed is None or now.where not in ASKED:
             continue
-        if isinstance(now.value, int) and isinstance(filed.value, int) and filed.value >= 0 and now.value != filed.value:
+        if (
+            isinstance(now.value, int)
+            and isinstance(filed.value, int)
+            and filed.value >= 0
+            and now.value != filed.value
+        ):
             yield name, now, filed
 
 
@@ -55,7 +60,10 @@ def not_kept(s: Situation, ladder: Ladder) -> Said:
         return
     found = list(_differing(s, SETTABLE))
     if found:
-        said = ", ".join(f"{name} is {now.value} by RPC, {filed.value} in the file ({filed.where})" for name, now, filed in found)
+        said = ", ".join(
+            f"{name} is {now.value} by RPC, {filed.value} in the file ({filed.where})"
+            for name, now, filed in found
+        )
         yield finding(
             BY_CODE["CFG022"],
             f"{said}: the next start takes the file's",
@@ -138,7 +146,10 @@ def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
     timed = not isinstance(version, Absent) and reference.version_tuple(version) >= USER_TIMEOUT_SINCE
     found = list(_differing(s, (*OF_LISTENERS, *(("tcp_send_timeout",) if timed else ()))))
     if found:
-        said = "; ".join(f"{name} is {now.value} by RPC, {filed.value} on the listeners ({filed.where})" for name, now, filed in found)
+        said = "; ".join(
+            f"{name} is {now.value} by RPC, {filed.value} on the listeners ({filed.where})"
+            for name, now, filed in found
+        )
         yield finding(
             BY_CODE["ACC005"],
             f"{said}: inbound connections take the listener's, which was configured at start",
@@ -157,7 +168,11 @@ def old_worker_sockets(s: Situation, ladder: Ladder) -> Said:
     if min(sizes) >= now:
         return
     each, buffer = s.machine.handoff_messages, s.machine.handoff_sndbuf
-    takes = f", about {each * min(sizes) // buffer:,} connections each" if isinstance(each, int) and isinstance(buffer, int) and buffer else ""
+    takes = (
+        f", about {each * min(sizes) // buffer:,} connections each"
+        if isinstance(each, int) and isinstance(buffer, int) and buffer
+        else ""
+    )
     yield finding(
         BY_CODE["ACC006"],
         f"net.core.wmem_default={now:,}, but the sockets from tcp main to its workers were made with {min(sizes):,}{takes}: they keep it",

@@ -83,7 +83,9 @@ def limit_not_live(s: Situation, ladder: Ladder) -> Said:
     if isinstance(highest, Absent):
         yield highest
         return
-    lower = _number(main.nofile_soft) < min(_number(soft), highest)  # a higher one open_files_limit or prlimit made
+    lower = _number(main.nofile_soft) < min(
+        _number(soft), highest
+    )  # a higher one open_files_limit or prlimit made
     other = min(_number(main.nofile_hard), highest) != min(_number(hard), highest)
     if not lower and not other:
         return
@@ -147,7 +149,11 @@ def default_not_for_unit(s: Situation, ladder: Ladder) -> Said:
 def in_flight(s: Situation, ladder: Ladder) -> Said:
     """More descriptors on their way to workers than one user may have in flight."""
     main, each, workers = s.tcp_main, s.machine.handoff_messages, s.require().workers_of_user
-    if isinstance(main, Absent) or isinstance(main.nofile_soft, Absent) or isinstance(main.capabilities, Absent):
+    if (
+        isinstance(main, Absent)
+        or isinstance(main.nofile_soft, Absent)
+        or isinstance(main.capabilities, Absent)
+    ):
         yield from lacking(main)
         if not isinstance(main, Absent):
             yield from lacking(main.nofile_soft, main.capabilities)

@@ -20,9 +20,7 @@ _STAT = "/proc/PID/stat"
 _STATUS = "/proc/PID/status"
 _SCHEDSTAT = "/proc/PID/schedstat"
 _KIB = 1024
-_WANTED = (
-    b"Name Threads Uid Gid NSpid CapEff CapBnd VmRSS VmSize voluntary_ctxt_switches nonvoluntary_ctxt_switches".split()
-)
+_WANTED = b"Name Threads Uid Gid NSpid CapEff CapBnd VmRSS VmSize voluntary_ctxt_switches nonvoluntary_ctxt_switches".split()
 _LEAST_STAT_FIELDS = 22  # after the name, up to rss
 
 

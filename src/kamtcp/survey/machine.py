@@ -7,7 +7,17 @@ from kamtcp.host.door import Host, Reader
 from kamtcp.model.absent import UNLIMITED, Absent, Limit
 from kamtcp.model.machine import Machine
 from kamtcp.model.settings import BootFiles
-from kamtcp.observe import files, managerconf, memory, modprobe, pamlimits, slabs, softnet, sysctl, sysctlfiles
+from kamtcp.observe import (
+    files,
+    managerconf,
+    memory,
+    modprobe,
+    pamlimits,
+    slabs,
+    softnet,
+    sysctl,
+    sysctlfiles,
+)
 from kamtcp.observe.attempt import attempt
 
 #: file-max of systemd and of 64-bit kernels that mean "no limit"
