@@ -36,6 +36,13 @@ def _own_threads(s: Situation) -> str:
     return "" if isinstance(memory, Absent) else str(memory // (128 << 10))
 
 
+def _off(name: str, why: str) -> Wrong:
+    return Wrong(
+        "SYS042", name, lambda found, _s: found[:1] == (0,), lambda _f, _s: why, lambda _s: "1",
+        "none: connections that are open stay without",
+    )  # fmt: skip
+
+
 def gives_up_after(retries: int) -> float:
     """Seconds until a connection with unacknowledged data is given up: net/ipv4/tcp_timer.c tcp_model_timeout()."""
     return sum(min(RTO_MIN * (1 << each), RTO_MAX) for each in range(max(0, min(retries, 255)) + 1))
@@ -59,17 +66,12 @@ WRONG: tuple[Wrong, ...] = (
         " so does private memory (-M) of each process, though most of it is never touched; a larger -m may fail to start",
         lambda _s: "0", "other programs get memory promised that isn't there, as they do by default",
     ),
-    *(
-        Wrong(
-            "SYS042", name, lambda found, _s: found[:1] == (0,), lambda _f, _s, why=why: why, lambda _s: "1",  # type: ignore[misc]
-            "none: connections that are open stay without",
-        )
-        for name, why in (
-            ("net.ipv4.tcp_sack", "without selective acknowledgement one lost segment costs a timeout and everything after it is sent"
-             " again; it was switched off against a fault (SACK panic) that Linux 5.2 and all stable series of 2019 have mended"),
-            ("net.ipv4.tcp_window_scaling", "no window grows beyond 64 KB; it saves 3 bytes of each SYN"),
-        )
+    _off(
+        "net.ipv4.tcp_sack",
+        "without selective acknowledgement one lost segment costs a timeout and everything after it is sent again; it was switched off"
+        " against a fault (SACK panic) that Linux 5.2 and all stable series of 2019 have mended",
     ),
+    _off("net.ipv4.tcp_window_scaling", "no window grows beyond 64 KB; it saves 3 bytes of each SYN"),
     Wrong(
         "SYS043", "net.ipv4.tcp_retries2", lambda found, _s: found[0] < PATIENCE,
         lambda found, _s: f"a connection with unanswered data is given up after {gives_up_after(found[0]):.0f} s: a phone in a tunnel or"
