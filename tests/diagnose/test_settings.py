@@ -422,6 +422,10 @@ class TestEveryLine:
         assert f"{FILE}:1 net.core.somaxconn=1024: no rule here objects to this value" in both.evidence
         assert both.places == ("/etc/sysctl.d/60-kamtcp.conf:1", f"{FILE}:1", f"{FILE}:2")
 
+    def test_a_glob_is_told_as_a_line(self):
+        told = only({"settings": settings("net.ipv4.conf.*.rp_filter = 1")}, "SYS036")
+        assert f"{FILE}:1 net.ipv4.conf.*.rp_filter=1: drops packets whose sender" in told.evidence
+
     def test_a_line_that_another_finding_speaks_of_is_not_told_twice(self):
         told = in_force("net.ipv4.tcp_retries2 = 3\nvm.swappiness = 10")
         assert only(told, "SYS043").places == (f"{FILE}:1",)

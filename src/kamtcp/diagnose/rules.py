@@ -17,6 +17,7 @@ from kamtcp.diagnose import (
     settings_host,
     settings_kamailio,
     settings_limits,
+    settings_lines,
     settings_memory,
     settings_outbound,
     settings_ports,
@@ -30,7 +31,7 @@ from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rule import Rule
-from kamtcp.diagnose.settings_files import ABOUT_FILES, NOT_LIVE
+from kamtcp.diagnose.settings_lines import ABOUT_FILES, NOT_LIVE
 from kamtcp.model.absent import Absent, Why
 
 ALL: tuple[Rule, ...] = (
@@ -52,6 +53,7 @@ ALL: tuple[Rule, ...] = (
     *settings_gone.RULES,
     *settings_refused.RULES,
     *settings_files.RULES,
+    *settings_lines.RULES,
 )
 
 
@@ -82,7 +84,7 @@ def judge(s: Situation, ladder: Ladder) -> Judgement:
         for each in said:
             if isinstance(each, Absent) and open_codes:
                 lacking.setdefault(each, []).extend(open_codes)
-    found = settings_files.joined(_told_once(found))
+    found = settings_lines.joined(_told_once(found))
     return Judgement(
         tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code))),
         not_judged(lacking),
