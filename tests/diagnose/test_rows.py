@@ -12,7 +12,7 @@ TABLE = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
 #: rows of each part; a row that is taken out is missed here
 ROWS = {
     "kamailio.severity": 24, "kamailio.precedence": 4, "kamailio.runtime": 10, "kamailio.facts": 12, "kamailio.log": 27,
-    "kamailio.formulas": 6, "kamailio.issues": 16, "kamailio.websocket": 5, "linux.mechanics": 15, "linux.life": 11,
+    "kamailio.formulas": 6, "kamailio.issues": 16, "kamailio.websocket": 5, "kamailio.parameters": 3, "linux.mechanics": 15, "linux.life": 11,
     "linux.hash": 2, "linux.traps": 34, "limits": 6,
 }  # fmt: skip
 #: the parts on settings alone may not be put off to symptoms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -158,6 +159,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "CFG028": ({"parameters": {"tcp_accept_no_cl": 0}}, {"parameters": {"tcp_accept_no_cl": 0}, "modules": ("tm", "tls")}),
     "CFG029": ({"parameters": {"tcp_accept_protocols": "http, stun"}}, {"parameters": {"tcp_accept_protocols": 92}}),
     "CFG030": ({"target": {"connections": 10, "ws": 10}, "modules": ("tm", "tls")}, {"target": {"connections": 10, "ws": 10}}),
+    "CFG031": ({"parameters": {"tcp_keepalive_file": 0, "tcp_keepidle_file": 60}}, {"parameters": {"tcp_keepalive_file": 0, "tcp_keepidle_file": 0}}),
+    "ACC007": ({"parameters": {"tcp_defer_accept": 3}}, {"parameters": {"tcp_defer_accept": 0}}),
     "CFG040": ({"version": "6.0.4"}, {"version": "6.0.5"}),
     "CFG041": ({"version": "5.6.1"}, {"version": "5.6.1", "modules": ("tm", "tls")}),
     "CFG042": ({"version": "5.7.7"}, {"version": "5.7.7", "sysctls": {"net.ipv4.tcp_retries2": "8"}}),
@@ -358,6 +361,18 @@ class TestWhatIsShown:
         assert found({"boot_files": pam("kamailio", "65535"), "parameters": told}, "FDS007") == []
 
 
+def test_every_line_is_one_that_a_shell_takes():
+    """`sh -n` reads all of them, as printed, and runs none."""
+    told = [each for code in CASES for each in found(CASES[code][0], code)]
+    lines = [line for each in told for line in (each.see, each.now.line, each.for_good.line) if line]
+    assert len(lines) > 100
+    assert not [line for line in lines if "\n" in line]
+    done = subprocess.run(
+        ["sh", "-n"], input="\n".join(lines).encode(), capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
 class TestUnits:
     """systemd's lines: which counts, and where they meet others."""
 
@@ -373,6 +388,11 @@ class TestUnits:
         assert found({"unit": BARE_UNIT, "boot_files": default_limit(200_000)}, "FDS005") == []
         low = only({"unit": BARE_UNIT, "boot_files": default_limit(65_536)}, "FDS005")
         assert "which is soft 65,536 (/etc/systemd/system.conf.d/nofile.conf:2)" in low.evidence
+
+    def test_a_lower_nr_open_of_the_next_boot_is_told(self):
+        one = only({"unit": SET_UNIT, **at_boot("fs.nr_open = 65536", {"fs.nr_open": "1048576"})}, "FDS009")
+        assert f"fs.nr_open=65,536 of the next boot ({FILE}:1)" in one.evidence
+        assert not one.now.possible
 
     def test_descriptors_in_flight_are_those_of_all_kamailios_of_a_user(self):
         changes = {"workers_of_user": 40, "main": {"nofile_soft": 11_119}, "workers": {"nofile_soft": 11_119}}

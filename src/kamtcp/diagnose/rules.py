@@ -26,6 +26,7 @@ from kamtcp.diagnose import (
     settings_runtime,
     settings_tcp,
     settings_units,
+    settings_websocket,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -49,6 +50,7 @@ ALL: tuple[Rule, ...] = (
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
     *settings_contradiction.RULES,
+    *settings_websocket.RULES,
     *settings_runtime.RULES,
     *settings_gone.RULES,
     *settings_refused.RULES,

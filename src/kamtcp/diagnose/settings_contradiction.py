@@ -12,8 +12,6 @@ from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd, line_for, quoted
 from kamtcp.model.absent import Absent
 
-#: KSR_TCPAP_WS: Kamailio src/core/tcp_conn.h
-WS_BIT = 1 << 3
 #: a message on TCP is below 64 KB wherever it also has to fit a UDP datagram
 LARGE_READ_BUFFER = 65_536
 AT_START = "listeners are opened and modules loaded at start"
@@ -44,69 +42,6 @@ def target_without_tls(s: Situation, ladder: Ladder) -> Said:
         no_cure(AT_START),
         Cure(f"enable_tls=yes, listen=tls:ADDRESS:5061 and the tls module in {_config(s)}, or a target without TLS if"
              " something in front of it takes TLS off; takes a restart", risk=cost(s, ladder)),
-    )  # fmt: skip
-
-
-def target_without_websocket(s: Situation, ladder: Ladder) -> Said:
-    """WebSockets are wanted, and the module isn't there."""
-    instance, wanted = s.require(), s.target.ws + s.target.wss
-    if not wanted or not s.target_stated:
-        return
-    if isinstance(instance.modules, Absent):
-        yield instance.modules
-        return
-    if "websocket" in instance.modules:
-        return
-    yield finding(
-        BY_CODE["CFG030"],
-        f"the target asks {wanted:,} WebSockets, and this Kamailio has not loaded the websocket module: no handshake is answered",
-        f"{kamcmd(s)} core.modules; grep -n websocket {quoted(_config(s))}",
-        no_cure(AT_START),
-        Cure(f"the modules xhttp and websocket, tcp_accept_no_cl=yes and event_route[xhttp:request] in {_config(s)}; takes a"
-             " restart", risk=cost(s, ladder)),
-    )  # fmt: skip
-
-
-def websocket_without_no_cl(s: Situation, ladder: Ladder) -> Said:
-    """An HTTP request of a handshake has no Content-Length, and is refused without tcp_accept_no_cl."""
-    modules, accepted = s.require().modules, s.number("tcp_accept_no_cl")
-    if isinstance(modules, Absent) or isinstance(accepted, Absent):
-        yield from lacking(modules, accepted)
-        return
-    if "websocket" not in modules or accepted:
-        return
-    yield finding(
-        BY_CODE["CFG028"],
-        "the websocket module is loaded and tcp_accept_no_cl=no: a handshake has no Content-Length, so each is taken for a broken"
-        " message and its connection closed",
-        f"{kamcmd(s)} cfg.get tcp accept_no_cl; grep -n tcp_accept_no_cl {quoted(_config(s))}",
-        Cure("accept it, at once", f"{kamcmd(s)} cfg.set_now_int tcp accept_no_cl 1", "none known; ends with the next restart"),
-        Cure(f"tcp_accept_no_cl=yes in {_config(s)}"),
-    )  # fmt: skip
-
-
-def protocols_without_websocket(s: Situation, ladder: Ladder) -> Said:
-    """tcp_accept_protocols leaves WebSocket out, and the module is loaded."""
-    modules, found = s.require().modules, s.parameter("tcp_accept_protocols")
-    if isinstance(modules, Absent) or isinstance(found, Absent):
-        yield from lacking(modules, found)
-        return
-    if isinstance(found.value, int):
-        allowed = bool(found.value & WS_BIT)
-    else:
-        allowed = (
-            "ws" in str(found.value).replace(",", " ").replace(";", " ").lower().split()
-            or found.value == "none"
-        )
-    if allowed or "websocket" not in modules:
-        return
-    yield finding(
-        BY_CODE["CFG029"],
-        f"tcp_accept_protocols={found.value} ({found.where}) leaves ws out, and the websocket module is loaded: its frames are refused",
-        f"grep -n tcp_accept_prot {quoted(_config(s))}; {kamcmd(s)} core.modules",
-        no_cure("not settable at run time"),
-        Cure("ws and http among tcp_accept_protocols, or the line taken out (all but HEP and PROXY are allowed then); takes a"
-             " restart", risk=cost(s, ladder)),
     )  # fmt: skip
 
 
@@ -146,24 +81,6 @@ def unique_leaks(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} core.tcp_info; ls /proc/{s.tcp_main.pid if not isinstance(s.tcp_main, Absent) else 'PID'}/fd | wc -l",
         no_cure("not settable at run time"),
         Cure(f"tcp_accept_unique=0 in {_config(s)}; takes a restart, which also puts the count right", risk=cost(s, ladder)),
-    )  # fmt: skip
-
-
-def keepalive_processes(s: Situation, ladder: Ladder) -> Said:
-    """More than one keepalive process of websocket: part of the connections is never asked."""
-    modules, count = s.require().modules, s.number("websocket.keepalive_processes")
-    if isinstance(modules, Absent) or isinstance(count, Absent):
-        yield from lacking(modules, count)
-        return
-    if "websocket" not in modules or count <= 1 or s.number("websocket.keepalive_mechanism") == 0:
-        return
-    yield finding(
-        BY_CODE["TIM020"],
-        f"websocket's keepalive_processes={count} ({s.require().parameters['websocket.keepalive_processes'].where}): each process"
-        f" stops after the first 1/{count} of the list, so that most WebSockets are never pinged and dead ones stay",
-        f"grep -n keepalive_processes {quoted(_config(s))}; {kamcmd(s)} stats.fetchn websocket:",
-        no_cure("not settable at run time"),
-        Cure('modparam("websocket", "keepalive_processes", 1); takes a restart', risk=cost(s, ladder)),
     )  # fmt: skip
 
 
@@ -210,14 +127,52 @@ def read_buffer_large(s: Situation, ladder: Ladder) -> Said:
     )  # fmt: skip
 
 
+def keepalive_forced(s: Situation, ladder: Ladder) -> Said:
+    """tcp_keepalive=no beside a time of keepalive, which switches it on."""
+    off, times = s.parameter("tcp_keepalive_file"), ("tcp_keepidle", "tcp_keepintvl", "tcp_keepcnt")
+    if isinstance(off, Absent) or off.value != 0:
+        yield from lacking(off)
+        return
+    filed = [(name, s.require().parameters.get(f"{name}_file")) for name in times]
+    on = [
+        (name, each)
+        for name, each in filed
+        if each is not None and isinstance(each.value, int) and each.value > 0
+    ]
+    if on:
+        name, each = on[0]
+        yield finding(
+            BY_CODE["CFG031"],
+            f"{off.where} sets tcp_keepalive=no, which has no effect: {name}={each.value} ({each.where}) switches it on",
+            f"{kamcmd(s)} cfg.get tcp keepalive; ss -tno state established | head",
+            no_cure("keepalive is on, which is well"), Cure("one of the two lines, whichever is meant"),
+            places=(off.where,),
+        )  # fmt: skip
+
+
+def defer_accept(s: Situation, ladder: Ladder) -> Said:
+    """tcp_defer_accept: silent clients wait as half-open connections."""
+    seconds = s.number("tcp_defer_accept")
+    if isinstance(seconds, Absent) or seconds <= 0:
+        yield from lacking(seconds)
+        return
+    yield finding(
+        BY_CODE["ACC007"],
+        f"tcp_defer_accept={seconds} ({s.require().parameters['tcp_defer_accept'].where}): a client that connects and is silent, as"
+        " phones with TLS or a keepalive to come are, stays half-open in the SYN queue, which is as short as the backlog, and is"
+        " accepted late or not at all",
+        f"{kamcmd(s)} cfg.get tcp defer_accept; ss -tn state syn-recv | wc -l; nstat -az TcpExtTCPDeferAcceptDrop",
+        no_cure("configured on the listeners at start"),
+        Cure(f"tcp_defer_accept=0 in {_config(s)}; takes a restart", risk=cost(s, ladder)),
+    )  # fmt: skip
+
+
 RULES = (
+    Rule(("CFG031",), keepalive_forced),
+    Rule(("ACC007",), defer_accept),
     Rule(("TLS003",), target_without_tls),
-    Rule(("CFG030",), target_without_websocket),
-    Rule(("CFG028",), websocket_without_no_cl),
-    Rule(("CFG029",), protocols_without_websocket),
     Rule(("CFG027",), tls_above_tcp),
     Rule(("CFG026",), unique_leaks),
-    Rule(("TIM020",), keepalive_processes),
     Rule(("MEM008",), memory_below_promise),
     Rule(("MEM009",), read_buffer_large),
 )

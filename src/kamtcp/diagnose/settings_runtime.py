@@ -33,6 +33,11 @@ BY_OPTION = (
 )
 
 
+def _main(s: Situation) -> str:
+    main = s.tcp_main
+    return "PID" if isinstance(main, Absent) else str(main.pid)
+
+
 def _config(s: Situation) -> str:
     return s.require().config_path or "kamailio.cfg"
 
@@ -176,7 +181,7 @@ def old_worker_sockets(s: Situation, ladder: Ladder) -> Said:
     yield finding(
         BY_CODE["ACC006"],
         f"net.core.wmem_default={now:,}, but the sockets from tcp main to its workers were made with {min(sizes):,}{takes}: they keep it",
-        "sysctl net.core.wmem_default; ss -xm | grep -c skmem",
+        f"sysctl net.core.wmem_default; ss -xmp | grep -A1 pid={_main(s)}",
         no_cure("a socket keeps the buffer that it was made with"),
         Cure("restart Kamailio when connections are few", risk=cost(s, ladder)),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
-from kamtcp.diagnose.lines import keep, line_of, quoted, see, set_now
+from kamtcp.diagnose.lines import keep, line_of, numbers, quoted, see, set_now
 from kamtcp.diagnose.prlimit import CAP_SYS_RESOURCE, raise_descriptors
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
@@ -34,15 +34,20 @@ def nr_open_below(s: Situation, ladder: Ladder) -> Said:
         yield from lacking(unit, highest)
         return
     most = max((each for each in (unit.nofile_soft, unit.nofile_hard) if isinstance(each, int)), default=0)
-    if most <= highest:
-        return
     line = line_of(s, NR_OPEN)
+    filed = numbers(line.value)[:1] if line is not None and line.value is not None else ()
+    then = bool(filed) and filed[0] < most <= highest
+    if most <= highest and not then:
+        return
+    which = f"{NR_OPEN}={filed[0]:,} of the next boot" if then else f"{NR_OPEN}={highest:,}"
     yield finding(
         BY_CODE["FDS009"],
-        f"{unit.where} sets LimitNOFILE to {most:,}, and {NR_OPEN}={highest:,}{f' ({line.where})' if line else ''} is as far as any"
+        f"{unit.where} sets LimitNOFILE to {most:,}, and {which}{f' ({line.where})' if line else ''} is as far as any"
         " limit can be raised: the unit gets less than it says, without a word",
         f"{see(s, NR_OPEN, line)}; {_show(unit)}",
-        set_now(s, NR_OPEN, str(most), "none known; the unit has it from its next start on"),
+        no_cure("it is not in force now")
+        if then
+        else set_now(s, NR_OPEN, str(most), "none known; the unit has it from its next start on"),
         keep(s, NR_OPEN, str(most), line),
         places=(unit.where, *((line.where,) if line else ())),
     )  # fmt: skip
