@@ -170,7 +170,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "SYS037": (in_force("kernel.threads-max = 1000"), in_force("kernel.threads-max = 2048")),
     "SYS038": (at_boot("net.ipv4.tcp_tw_reuse = 3"), in_force("net.ipv4.tcp_tw_reuse = 2")),
     "SYS039": (in_force("net.ipv4.ip_local_port_range = 20000 65535"), {**in_force("net.ipv4.ip_local_port_range = 20000 65535"), "outbound": OUTBOUND}),
-    "SYS040": ({"parameters": {"tcp_source_ipv4": "192.0.2.1"}}, {"outbound": OUTBOUND}),
+    "SYS040": ({"parameters": {"tcp_source_ipv4": "192.0.2.1"}, "outbound": OUTBOUND}, {"outbound": OUTBOUND}),
     "SYS041": (in_force("vm.overcommit_memory = 2"), in_force("vm.overcommit_memory = 1")),
     "SYS042": (in_force("net.ipv4.tcp_sack = 0"), in_force("net.ipv4.tcp_dsack = 0")),
     "SYS043": (in_force("net.ipv4.tcp_retries2 = 5"), in_force("net.ipv4.tcp_retries2 = 8")),

@@ -146,7 +146,7 @@ ALL: tuple[Code, ...] = (
     Code("MEM009", "read-buffer-large", _M, "tcp_rd_buf_size is allocated whole for every connection, and is very large.", "Kamailio src/core/tcp_main.c tcpconn_new(); github.com/kamailio/kamailio/issues/2942"),
     Code("ACC005", "listener-option-changed-at-run-time", _I, "Options of sockets were changed at run time; inbound connections keep what the listeners got at start.", "Kamailio src/core/tcp_main.c tcp_init(), init_sock_opt()"),
     Code("ACC006", "worker-sockets-with-old-buffer", _I, "wmem_default was raised after Kamailio started: the sockets to its workers keep what they were made with.", "Linux net/core/sock.c sock_init_data()"),
-    Code("ACC007", "accept-deferred", _M, "tcp_defer_accept leaves silent clients half-open, in the SYN queue.", "man tcp(7) TCP_DEFER_ACCEPT; Linux net/ipv4/tcp_minisocks.c tcp_check_req(); measured"),
+    Code("ACC007", "accept-deferred", _I, "tcp_defer_accept leaves silent clients half-open, in the SYN queue.", "man tcp(7) TCP_DEFER_ACCEPT; Linux net/ipv4/tcp_minisocks.c tcp_check_req(); measured"),
     Code("TLS003", "target-without-tls-listener", _H, "The target asks TLS connections of a Kamailio that speaks no TLS.", "Kamailio doc/cookbooks core: enable_tls"),
     Code("TIM020", "websocket-keepalive-incomplete", _M, "More than one keepalive process of websocket: part of the connections is never asked.", "Kamailio src/modules/websocket/ws_conn.c wsconn_get_list_ids()"),
     Code("CFG022", "run-time-change-not-kept", _I, "Parameters were changed at run time; the next start takes the file's.", "Kamailio cfg_rpc module"),

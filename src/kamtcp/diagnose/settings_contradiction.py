@@ -158,9 +158,9 @@ def defer_accept(s: Situation, ladder: Ladder) -> Said:
         return
     yield finding(
         BY_CODE["ACC007"],
-        f"tcp_defer_accept={seconds} ({s.require().parameters['tcp_defer_accept'].where}): a client that connects and is silent, as"
-        " phones with TLS or a keepalive to come are, stays half-open in the SYN queue, which is as short as the backlog, and is"
-        " accepted late or not at all",
+        f"tcp_defer_accept={seconds} ({s.require().parameters['tcp_defer_accept'].where}): a client that connects and is"
+        " silent for now (a spare connection, a health check) stays half-open in the SYN queue, which is as short as the backlog,"
+        " and takes the place of clients that speak",
         f"{kamcmd(s)} cfg.get tcp defer_accept; ss -tn state syn-recv | wc -l; nstat -az TcpExtTCPDeferAcceptDrop",
         no_cure("configured on the listeners at start"),
         Cure(f"tcp_defer_accept=0 in {_config(s)}; takes a restart", risk=cost(s, ladder)),

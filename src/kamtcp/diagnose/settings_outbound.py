@@ -51,6 +51,8 @@ def shared_source(s: Situation, ladder: Ladder) -> Said:
         yield from lacking(found, outbound)
         return
     wanted = max(sum(s.target.outbound.values()), sum(each.connections for each in outbound))
+    if not wanted:
+        return
     short = wanted > found.ports
     yield finding(
         BY_CODE["SYS040"],
