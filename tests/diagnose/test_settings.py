@@ -166,7 +166,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "CFG042": ({"version": "5.7.7"}, {"version": "5.7.7", "sysctls": {"net.ipv4.tcp_retries2": "8"}}),
     "CFG043": ({"version": "6.0.1"}, {"version": "5.7.2"}),
     "CFG044": ({"version": "5.8.3"}, {"version": "5.8.4"}),
-    "CFG045": ({"parameters": {"websocket.keepalive_mechanism": 0}}, {"parameters": {"websocket.keepalive_mechanism": 3}}),
+    "CFG045": ({"version": "5.6.1", "parameters": {"websocket.keepalive_mechanism": 0}}, {"parameters": {"websocket.keepalive_mechanism": 0}}),
     "SYS037": (in_force("kernel.threads-max = 1000"), in_force("kernel.threads-max = 2048")),
     "SYS038": (at_boot("net.ipv4.tcp_tw_reuse = 3"), in_force("net.ipv4.tcp_tw_reuse = 2")),
     "SYS039": (in_force("net.ipv4.ip_local_port_range = 20000 65535"), {**in_force("net.ipv4.ip_local_port_range = 20000 65535"), "outbound": OUTBOUND}),

@@ -164,7 +164,7 @@ ALL: tuple[Code, ...] = (
     Code("CFG042", "send-timeout-not-inbound", _I, "A known fault: what is sent to a vanished phone is repeated for a quarter of an hour.", "github.com/kamailio/kamailio/issues/3443, pull request 3528"),
     Code("CFG043", "message-timeout-floods-log", _I, "A known fault: each silent connection is logged as CRITICAL.", "github.com/kamailio/kamailio/issues/3995"),
     Code("CFG044", "websocket-look-up-fails", _H, "A known fault: requests to WSS clients fail.", "github.com/kamailio/kamailio/issues/3969; tags 5.8.2 to 5.8.4"),
-    Code("CFG045", "websocket-without-keepalive", _M, "Nothing notices dead WebSockets.", "github.com/kamailio/kamailio/issues/1892"),
+    Code("CFG045", "websocket-without-keepalive", _M, "A known fault: without keepalive nothing gives dead WebSockets back.", "github.com/kamailio/kamailio/issues/1892; ended by tag 5.6.2, src/modules/websocket/ws_conn.c ws_timer()"),
     Code("SYS037", "process-limit-low", _M, "kernel.threads-max or pid_max leaves room for few processes.", "Linux kernel/fork.c copy_process(); threads-max takes any number, measured"),
     Code("SYS038", "value-refused", _M, "A file sets a value that the kernel refuses.", "Linux kernel/sysctl.c proc_dointvec_minmax(); ranges measured"),
     Code("SYS039", "port-range-without-outbound", _I, "ip_local_port_range was set, and nothing connects out.", "Linux net/ipv4/inet_hashtables.c __inet_hash_connect()"),

@@ -98,9 +98,11 @@ BAD: tuple[Bad, ...] = (
         "Kamailio 5.8.4 or later", _websocket,
     ),
     Bad(
-        "CFG045", (((5, 3), (99,)),), 1892,
+        "CFG045", (((0,), (5, 6, 2)),), 1892,
         "keepalive_mechanism=0 of websocket: nothing notices dead WebSockets, their 65 KB each are never given back",
-        'modparam("websocket", "keepalive_mechanism", 3), which looks whether the connection is there, or 1 (ping)', _dead_websockets,
+        'Kamailio 5.6.2 or later, or modparam("websocket", "keepalive_mechanism", 1) (ping); from 5.3 on also 3, which looks whether the'
+        " connection is there",
+        _dead_websockets,
     ),
 )  # fmt: skip
 
