@@ -138,8 +138,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "FDS021": ({"unit": SET_UNIT, "main": {"nofile_soft": 200_000}}, {"unit": LOW_UNIT, "main": {"nofile_soft": 300_000}}),
     "FDS022": ({"parameters": {"open_files_limit": 200_000}}, {"parameters": {"open_files_limit": 524_288}}),
     "FDS023": ({"unit": SET_UNIT, "boot_files": default_limit(65_536)}, {"unit": SET_UNIT, "boot_files": default_limit(524_288)}),
-    # 4 x 278 = 1,112
-    "FDS024": ({"workers_of_user": 4, "main": {"nofile_soft": 1111}}, {"workers_of_user": 4, "main": {"nofile_soft": 1112}}),
+    # 4 x 278 = 1,112 of its own
+    "FDS024": ({"in_flight_elsewhere": 89, "main": {"nofile_soft": 1200}}, {"in_flight_elsewhere": 88, "main": {"nofile_soft": 1200}}),
     "MEM008": (poor(1_000_000_000), {**poor(1_000_000_000), "target": {"connections": 40_000}}),
     "MEM009": ({"parameters": {"tcp_rd_buf_size": 256_000, "msg_recv_max_size": 256_000}}, {"parameters": {"tcp_rd_buf_size": 65_536}}),
     "ACC005": ({"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 0}}, {"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 5}}),
@@ -395,11 +395,21 @@ class TestUnits:
         assert not one.now.possible
 
     def test_descriptors_in_flight_are_those_of_all_kamailios_of_a_user(self):
-        changes = {"workers_of_user": 40, "main": {"nofile_soft": 11_119}, "workers": {"nofile_soft": 11_119}}
+        changes = {
+            "in_flight_elsewhere": 1112,
+            "main": {"nofile_soft": 2000},
+            "workers": {"nofile_soft": 2000},
+        }
         one = only(changes, "FDS024")
-        assert "40 workers of all Kamailios of this user hold 11,120 descriptors (40 x 278)" in one.evidence
+        assert (
+            "up to 1,112 descriptors are on their way to its 4 workers and up to 1,112 to those of other"
+            in one.evidence
+        )
         privileged = {**changes, "main": {"nofile_soft": 1000, "capabilities": 1 << 24}}
         assert found(privileged, "FDS024") == []
+
+    def test_a_kamailio_alone_never_has_more_in_flight_than_open(self):
+        assert found({"in_flight_elsewhere": 0, "main": {"nofile_soft": 100}}, "FDS024") == []
 
 
 class TestOutbound:

@@ -141,7 +141,7 @@ ALL: tuple[Code, ...] = (
     Code("FDS021", "unit-limit-not-live", _M, "The unit's LimitNOFILE is not what the running Kamailio has.", "man systemd.exec(5); man proc_pid_limits(5)"),
     Code("FDS022", "open-files-limit-without-effect", _I, "open_files_limit is below the limit that is there already: Kamailio only raises it.", "Kamailio src/core/daemonize.c increase_open_fds()"),
     Code("FDS023", "default-limit-not-for-unit", _I, "DefaultLimitNOFILE was set, and Kamailio's unit has a limit of its own.", "man systemd-system.conf(5)"),
-    Code("FDS024", "descriptors-in-flight-above-limit", _M, "A burst puts more descriptors on their way to workers than the user may have in flight: connections are closed.", "Linux net/unix/garbage.c too_many_unix_fds(); measured; Kamailio src/core/tcp_main.c send2child()"),
+    Code("FDS024", "descriptors-in-flight-above-limit", _M, "Several Kamailios of one user may have more descriptors on their way to workers than it is allowed: connections are closed.", "Linux net/unix/garbage.c too_many_unix_fds(); measured; Kamailio src/core/tcp_main.c send2child()"),
     Code("MEM008", "shared-memory-below-max-connections", _M, "Shared memory doesn't hold tcp_max_connections: the rest is accepted and closed.", "see ceiling shared-memory"),
     Code("MEM009", "read-buffer-large", _M, "tcp_rd_buf_size is allocated whole for every connection, and is very large.", "Kamailio src/core/tcp_main.c tcpconn_new(); github.com/kamailio/kamailio/issues/2942"),
     Code("ACC005", "listener-option-changed-at-run-time", _I, "Options of sockets were changed at run time; inbound connections keep what the listeners got at start.", "Kamailio src/core/tcp_main.c tcp_init(), init_sock_opt()"),

@@ -152,8 +152,8 @@ def default_not_for_unit(s: Situation, ladder: Ladder) -> Said:
 
 
 def in_flight(s: Situation, ladder: Ladder) -> Said:
-    """More descriptors on their way to workers than one user may have in flight."""
-    main, each, workers = s.tcp_main, s.machine.handoff_messages, s.require().workers_of_user
+    """Several Kamailios of one user: what is on its way to the workers of all is held against the limit of each."""
+    main, each, elsewhere = s.tcp_main, s.machine.handoff_messages, s.require().in_flight_elsewhere
     if (
         isinstance(main, Absent)
         or isinstance(main.nofile_soft, Absent)
@@ -163,21 +163,21 @@ def in_flight(s: Situation, ladder: Ladder) -> Said:
         if not isinstance(main, Absent):
             yield from lacking(main.nofile_soft, main.capabilities)
         return
-    if isinstance(each, Absent) or isinstance(workers, Absent):
-        yield from (fact for fact in lacking(each, workers) if fact.why is not Why.NOT_ASKED)
+    if isinstance(each, Absent) or isinstance(elsewhere, Absent):
+        yield from (fact for fact in lacking(each, elsewhere) if fact.why is not Why.NOT_ASKED)
         return
     free = main.capabilities >> CAP_SYS_RESOURCE & 1 or main.capabilities >> CAP_SYS_ADMIN & 1
-    if free or workers * each <= _number(main.nofile_soft):
+    soft = _number(main.nofile_soft)
+    own = min(len(s.workers) * each, soft)
+    if free or own + elsewhere <= soft:
         return
-    own = len(s.workers)
-    whose = f"{workers} workers of all Kamailios of this user" if workers != own else f"its {own} workers"
-    need = workers * each + 64
+    need = own + elsewhere + 64
     yield finding(
         BY_CODE["FDS024"],
-        f"the sockets to {whose} hold {workers * each:,} descriptors ({workers} x {each}), and the kernel lets a user without"
-        f" privilege have {_shown(main.nofile_soft)} in flight (RLIMIT_NOFILE of tcp main, pid {main.pid}): beyond it a connection isn't"
-        " queued but closed (ETOOMANYREFS), and one Kamailio's burst is met by the others",
-        f"grep 'open files' /proc/{main.pid}/limits; {line_for('hand-off', s)}",
+        f"in a burst up to {own:,} descriptors are on their way to its {len(s.workers)} workers and up to {elsewhere:,} to those of"
+        f" other Kamailios of the same user; the kernel lets that user have {_shown(main.nofile_soft)} in flight (RLIMIT_NOFILE of tcp"
+        f" main, pid {main.pid}): beyond it a connection isn't queued but closed (ETOOMANYREFS)",
+        f"grep 'open files' /proc/{main.pid}/limits; {line_for('hand-off', s)}; ps -u $(stat -c %u /proc/{main.pid}) -o pid,args",
         raise_descriptors(s, need), lasting_descriptors(need, s, ladder),
     )  # fmt: skip
 

@@ -135,7 +135,8 @@ class Instance(Struct, frozen=True):
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
         away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
-        workers_of_user: TCP workers of all Kamailios of its user; the kernel counts descriptors in flight per user.
+        in_flight_elsewhere: descriptors that other Kamailios of its user may have on their way to workers: the kernel counts
+            them per user.
     """
 
     name: str
@@ -174,7 +175,7 @@ class Instance(Struct, frozen=True):
     unsure: tuple[str, ...]
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
     away: str = ""
-    workers_of_user: int | Absent = Absent("TCP workers of the same user", Why.NOT_ASKED)
+    in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""

@@ -145,19 +145,45 @@ def _away(host: Host, pid: int) -> str:
     return " ".join(flags)
 
 
-def with_workers_of_user(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:
-    """Each with the number of TCP workers of all Kamailios that run as its user."""
+def with_in_flight(instances: tuple[Instance, ...], messages: int | Absent) -> tuple[Instance, ...]:
+    """Each with the descriptors that the others of its user may have in flight.
+
+    Args:
+        instances: all Kamailios of the machine.
+        messages: that one socket to a worker holds.
+    """
     users = {each.attendant: _user(each) for each in instances}
-    counted: dict[int, int] = {}
-    for each in instances:
-        user = users[each.attendant]
-        if isinstance(user, int):
-            counted[user] = counted.get(user, 0) + len(each.of_role(Role.TCP_WORKER))
-    found = []
-    for each in instances:
-        user = users[each.attendant]
-        found.append(replace(each, workers_of_user=counted[user] if isinstance(user, int) else user))
-    return tuple(found)
+    return tuple(
+        replace(
+            each,
+            in_flight_elsewhere=_sum(
+                users[each.attendant],
+                [
+                    other
+                    for other in instances
+                    if other is not each and users[other.attendant] == users[each.attendant]
+                ],
+                messages,
+            ),
+        )
+        for each in instances
+    )
+
+
+def _sum(user: int | Absent, others: list[Instance], messages: int | Absent) -> int | Absent:
+    """A connection is on its way to one worker at a time, so there are no more than tcp main may open files."""
+    if isinstance(user, Absent):
+        return user
+    total = 0
+    for other in others:
+        main = other.tcp_main
+        if isinstance(messages, Absent):
+            return messages
+        if isinstance(main, Absent):
+            return main
+        held = len(other.of_role(Role.TCP_WORKER)) * messages
+        total += min(held, main.nofile_soft) if isinstance(main.nofile_soft, int) else held
+    return total
 
 
 def _user(instance: Instance) -> int | Absent:
