@@ -206,9 +206,13 @@ def test_two_kamailios_of_one_user_share_what_may_be_in_flight(standin):
     own = str(
         100_000 + os.getpid()
     )  # a user that no other test runs as: what is in flight here would be counted there
-    start = {"args": ("-m", "64", "-M", "8", "-u", own, "-g", own), "user": False}
+    start = {"args": ("-m", "64", "-M", "8", "-u", "sip", "-g", "sip"), "user": False}
     with ExitStack() as stack:
         hosts = (standin, stack.enter_context(StandIn(packages_root(), name="sip2")))
+        for each in hosts:
+            for file, line in (("passwd", f"sip:x:{own}:{own}::/:/bin/false"), ("group", f"sip:x:{own}:")):
+                with Path(each.path(f"/etc/{file}")).open("a") as text:
+                    text.write(line + "\n")
         running = [
             stack.enter_context(start_kamailio(each, config=scenario, nofile=(400, 20000), log=True, **start))
             for each in hosts
