@@ -106,6 +106,7 @@ def test_a_target_over_tls_and_websocket_finds_that_nothing_here_speaks_them(sta
         plain = checked(standin, "--connections", "100")
         wanted = checked(standin, "--connections", "100", "--tls", "40", "--wss", "10")
     assert not {"TLS003", "CFG030"} & codes(plain)
+    assert (plain.target_met is not False, wanted.target_met) == (True, False)
     assert only(wanted, "TLS003").evidence.startswith(
         "the target asks 50 TLS connections, and this Kamailio has not loaded the tls"
     )

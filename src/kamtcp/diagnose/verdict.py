@@ -16,6 +16,9 @@ from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 
+#: findings that no connection of some transport of the target can be made here, whatever the ceilings say
+IMPOSSIBLE = frozenset({"TLS003", "CFG030"})
+
 
 class Verdict(Struct, frozen=True):
     """What check says of one instance (or, without any, of the machine).
@@ -43,6 +46,8 @@ class Verdict(Struct, frozen=True):
     def target_met(self) -> bool | None:
         """Whether nothing stops or slows what is wanted; None where something unseen could."""
         effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.code in IMPOSSIBLE for each in self.findings):
+            return False
         if any(each.met is False and each.effect in effects for each in self.ladder.all):
             return False
         return None if self.blind else True
