@@ -8,6 +8,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.prlimit import CAP_SYS_RESOURCE, raise_descriptors
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
@@ -98,6 +99,7 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
             line_for("tcp-main-descriptors", s),
             no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
             Cure(f"open_files_limit at most {main.nofile_hard:,}, or a higher hard limit (LimitNOFILE)"),
+            places=lines_of(s, "open_files_limit"),
         )  # fmt: skip
 
 
@@ -159,6 +161,7 @@ def private_memory_too_small(s: Situation, ladder: Ladder) -> Said:
         line_for("private-memory", s),
         no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
         Cure(f"-M {-(-(36 * wanted * 5 // 4 + (2 << 20)) // (1 << 20))} (PKG_MEMORY in /etc/default/kamailio)"),
+        places=lines_of(s, "tcp_max_connections_file"),
     )  # fmt: skip
 
 
@@ -176,6 +179,7 @@ def per_source_zero(s: Situation, ladder: Ladder) -> Said:
             f"{kamcmd(s)} core.version; {kamcmd(s)} stats.fetchn tcp:",
             no_cure("not settable at run time"),
             Cure("tcp_accept_iplimit=1000000 (0 means off from 5.8.0 only); takes a restart", risk=cost(s, ladder)),
+            places=lines_of(s, "tcp_accept_iplimit"),
         )  # fmt: skip
 
 

@@ -58,11 +58,13 @@ class Parameter(Struct, frozen=True):
         value: number, or text as written.
         origin: READ over RPC or from a file; DEFAULT where nothing says otherwise.
         where: "core.tcp_info", "kamailio.cfg:41", "command line -m", "compiled default".
+        set_by: of a value that RPC tells: the line or option that set it at start; "" if none does.
     """
 
     value: int | str
     origin: Origin
     where: str
+    set_by: str = ""
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):
