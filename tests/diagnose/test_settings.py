@@ -373,6 +373,13 @@ def test_every_line_is_one_that_a_shell_takes():
     assert done.returncode == 0, done.stderr.decode()
 
 
+@pytest.mark.parametrize(
+    "code", ["FDS022", "MEM009", "CFG026", "CFG028", "CFG029", "TIM020", "CFG031", "ACC007", "SYS040"]
+)
+def test_a_parameter_s_finding_names_its_line(code):
+    assert "/etc/kamailio/kamailio.cfg:41" in only(CASES[code][0], code).places
+
+
 class TestUnits:
     """systemd's lines: which counts, and where they meet others."""
 

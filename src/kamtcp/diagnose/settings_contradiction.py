@@ -7,6 +7,7 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import of as cures_of
 from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd, line_for, quoted
@@ -65,6 +66,7 @@ def tls_above_tcp(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} core.tcp_info",
         no_cure("both are bounded by what they were at start"),
         Cure(f"tcp_max_connections={tls} or more in {_config(s)}, with descriptors and memory for it; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "tls_max_connections", "tcp_max_connections"),
     )  # fmt: skip
 
 
@@ -81,6 +83,7 @@ def unique_leaks(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} core.tcp_info; ls /proc/{s.tcp_main.pid if not isinstance(s.tcp_main, Absent) else 'PID'}/fd | wc -l",
         no_cure("not settable at run time"),
         Cure(f"tcp_accept_unique=0 in {_config(s)}; takes a restart, which also puts the count right", risk=cost(s, ladder)),
+        places=lines_of(s, "tcp_accept_unique"),
     )  # fmt: skip
 
 
@@ -105,6 +108,7 @@ def memory_below_promise(s: Situation, ladder: Ladder) -> Said:
         BY_CODE["MEM008"],
         f"tcp_max_connections={limit:,}, and shared memory holds {first.limit:,}: {first.working}; the rest is accepted and closed",
         line_for(first.name, s), now, good,
+        places=lines_of(s, "tcp_max_connections"),
     )  # fmt: skip
 
 
@@ -124,6 +128,7 @@ def read_buffer_large(s: Situation, ladder: Ladder) -> Said:
         Cure("16,384 for new connections", f"{kamcmd(s)} cfg.set_now_int tcp rd_buf_size 16384",
              "a SIP message above 16,384 bytes closes its connection; ends with the next restart"),
         Cure(f"tcp_rd_buf_size=16384 in {_config(s)}, or what the largest message takes"),
+        places=lines_of(s, "tcp_rd_buf_size"),
     )  # fmt: skip
 
 
@@ -164,6 +169,7 @@ def defer_accept(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} cfg.get tcp defer_accept; ss -tn state syn-recv | wc -l; nstat -az TcpExtTCPDeferAcceptDrop",
         no_cure("configured on the listeners at start"),
         Cure(f"tcp_defer_accept=0 in {_config(s)}; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "tcp_defer_accept"),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import Wrong, judged, see
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import quoted
@@ -63,6 +64,7 @@ def shared_source(s: Situation, ladder: Ladder) -> Said:
         no_cure("the address is chosen at start"),
         Cure("without tcp_source_ipv4 where routes choose the address as well (ip route … src ADDRESS); takes a restart", risk=cost(s, ladder)),
         severity=Severity.HIGH if short else None,
+        places=lines_of(s, *SOURCES),
     )  # fmt: skip
 
 

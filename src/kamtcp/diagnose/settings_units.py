@@ -8,6 +8,7 @@ from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.lines import keep, line_of, numbers, quoted, see, set_now
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.prlimit import CAP_SYS_RESOURCE, raise_descriptors
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
@@ -126,6 +127,7 @@ def without_effect(s: Situation, ladder: Ladder) -> Said:
         f" is in force from {by}, and Kamailio only raises the limit",
         line_for("tcp-main-descriptors", s), no_cure("nothing is wrong: the higher one is in force"),
         Cure("one of the two lines; LimitNOFILE is the one that also holds before kamailio.cfg is read"),
+        places=lines_of(s, "open_files_limit"),
     )  # fmt: skip
 
 

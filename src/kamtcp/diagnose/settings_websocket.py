@@ -6,6 +6,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.places import lines_of
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd, quoted
@@ -54,6 +55,7 @@ def websocket_without_no_cl(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} cfg.get tcp accept_no_cl; grep -n tcp_accept_no_cl {quoted(_config(s))}",
         Cure("accept it, at once", f"{kamcmd(s)} cfg.set_now_int tcp accept_no_cl 1", "none known; ends with the next restart"),
         Cure(f"tcp_accept_no_cl=yes in {_config(s)}"),
+        places=lines_of(s, "tcp_accept_no_cl"),
     )  # fmt: skip
 
 
@@ -79,6 +81,7 @@ def protocols_without_websocket(s: Situation, ladder: Ladder) -> Said:
         no_cure("not settable at run time"),
         Cure("ws and http among tcp_accept_protocols, or the line taken out (all but HEP and PROXY are allowed then); takes a"
              " restart", risk=cost(s, ladder)),
+        places=lines_of(s, "tcp_accept_protocols"),
     )  # fmt: skip
 
 
@@ -97,6 +100,7 @@ def keepalive_processes(s: Situation, ladder: Ladder) -> Said:
         f"grep -n keepalive_processes {quoted(_config(s))}; {kamcmd(s)} stats.fetchn websocket:",
         no_cure("not settable at run time"),
         Cure('modparam("websocket", "keepalive_processes", 1); takes a restart', risk=cost(s, ladder)),
+        places=lines_of(s, "websocket.keepalive_processes"),
     )  # fmt: skip
 
 
