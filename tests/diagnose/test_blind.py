@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import fields, replace
 
@@ -10,11 +12,12 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose import rules
 from kamtcp.diagnose.finding import Finding
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Instance, Process
+from kamtcp.model.instance import Foreseen, Instance, Process
 from kamtcp.model.machine import Machine, Namespace
 from kamtcp.model.settings import BootFiles, SettingFiles
 from situations import DENIED, situation
 
+FORESEEN = Foreseen("next.cfg", "-m 2", False, "assumed", 600_000, 1_600_000, 2_200_000, 3_000_000, "told")
 #: what a process or an instance can't be without
 KEPT = {
     Process: {"pid", "inner_pid", "role", "description"},
@@ -32,7 +35,7 @@ def blind(struct: object) -> object:
     return replace(struct, **{each.name: DENIED for each in fields(type(struct)) if each.name not in kept})  # type: ignore[type-var]
 
 
-def blind_situation(*, away: bool = False, **target: int) -> Situation:
+def blind_situation(*, away: bool = False, **target: Any) -> Situation:
     healthy = situation(target=target, away=away)
     instance = healthy.require()
     processes = tuple(blind(each) for each in instance.processes)
@@ -59,8 +62,12 @@ def test_every_rule_says_that_it_could_not_judge(code):
         s = blind_situation()
     elif code == "SYS034":  # in a namespace of its own
         s = blind_situation(away=True)
+    elif code == "TIM005":  # with a box on the way
+        s = blind_situation(middle={"lb": 350})
     else:
         s = blind_situation(connections=10, tls=5, ws=5)
+    if code == "MEM030":  # before a start
+        s = replace(s, instance=replace(s.require(), foreseen=FORESEEN))
     ladder = build(s)
     said = [each for rule in rules.ALL if code in rule.codes for each in rule.judge(s, ladder)]
     assert not [each for each in said if isinstance(each, Finding)]

@@ -90,7 +90,7 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
         who = (
             f"nobody may raise it beyond fs.nr_open={highest:,}"
             if beyond
-            else f"pid {main.pid} may not raise it"
+            else f"{main.label} may not raise it"
         )
         yield finding(
             BY_CODE["FDS003"],
@@ -135,7 +135,7 @@ def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Said:
     if main.highest_descriptor >= table - s.require().process_count:
         yield finding(
             BY_CODE["FDS004"],
-            f"highest descriptor number of pid {main.pid} is {main.highest_descriptor:,}, its table ends near {table:,}",
+            f"highest descriptor number of {main.label} is {main.highest_descriptor:,}, its table ends near {table:,}",
             line_for("descriptor-table", s),
             no_cure("the table is sized at start; keep new connections away from this instance"),
             Cure(f"tcp_max_connections {main.highest_descriptor - table + 1000:,} higher; takes a restart", risk=cost(s, ladder)),

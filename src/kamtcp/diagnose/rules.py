@@ -19,6 +19,7 @@ from kamtcp.diagnose import (
     settings_limits,
     settings_lines,
     settings_memory,
+    settings_middle,
     settings_outbound,
     settings_ports,
     settings_queue,
@@ -27,6 +28,7 @@ from kamtcp.diagnose import (
     settings_tcp,
     settings_units,
     settings_websocket,
+    starting,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -52,10 +54,12 @@ ALL: tuple[Rule, ...] = (
     *settings_contradiction.RULES,
     *settings_websocket.RULES,
     *settings_runtime.RULES,
+    *settings_middle.RULES,
     *settings_gone.RULES,
     *settings_refused.RULES,
     *settings_files.RULES,
     *settings_lines.RULES,
+    *starting.RULES,
 )
 
 

@@ -121,6 +121,8 @@ def overruled(s: Situation, ladder: Ladder) -> Said:
 def raise_clamped(s: Situation, ladder: Ladder) -> Said:
     """A limit raised over RPC above that of the start: answered with success, and not done."""
     log = s.require().log
+    if s.require().foreseen is not None:
+        return  # not started
     if isinstance(log, Absent):
         yield log
         return
@@ -167,6 +169,8 @@ def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
 def old_worker_sockets(s: Situation, ladder: Ladder) -> Said:
     """wmem_default raised after the sockets to the workers were made."""
     sizes, now = s.require().handoff_sndbufs, s.sysctl("net.core.wmem_default")
+    if s.require().foreseen is not None:
+        return  # not started
     if isinstance(sizes, Absent) or isinstance(now, Absent) or not sizes:
         yield from lacking(sizes, now)
         return

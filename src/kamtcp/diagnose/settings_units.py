@@ -134,7 +134,7 @@ def without_effect(s: Situation, ladder: Ladder) -> Said:
 def default_not_for_unit(s: Situation, ladder: Ladder) -> Said:
     """DefaultLimitNOFILE set, and the unit goes its own way."""
     unit, lines = s.require().unit, s.machine.boot_files.manager
-    yield from (each for each in s.machine.boot_files.problems if "system.conf" in each.source)
+    yield from [each for each in s.machine.boot_files.problems if "system.conf" in each.source][:1]
     if not lines:
         return
     if isinstance(unit, Absent):

@@ -50,6 +50,11 @@ class Process(Struct, frozen=True):
     pkg_total_bytes: int | Absent
     bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
 
+    @property
+    def label(self) -> str:
+        """What to call it in a sentence."""
+        return f"pid {self.pid}" if self.pid else "the process to be started"
+
 
 class Parameter(Struct, frozen=True):
     """One Kamailio parameter in force.
@@ -65,6 +70,32 @@ class Parameter(Struct, frozen=True):
     origin: Origin
     where: str
     set_by: str = ""
+
+
+class Foreseen(Struct, frozen=True):
+    """What a Kamailio that is not started yet is judged by, in place of what a running one shows.
+
+    Args:
+        config: its file. options: its arguments. whose: unit that they were taken from, "" for the operator.
+        away: the file is of another machine than the one that is judged.
+        descriptors: whose limit of open files is assumed, for people.
+        private_low, private_high: bytes of private memory used besides the table of descriptors, between which it lies.
+        shared_low, shared_high: bytes of shared memory in use after start.
+        version: how its version was found, for people.
+        taken: listeners whose port another program holds, one clause each.
+    """
+
+    config: str
+    options: str
+    away: bool
+    descriptors: str
+    private_low: int
+    private_high: int
+    shared_low: int
+    shared_high: int
+    version: str
+    taken: tuple[str, ...] = ()
+    whose: str = ""
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):
@@ -139,6 +170,7 @@ class Instance(Struct, frozen=True):
         away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
         in_flight_elsewhere: descriptors that other Kamailios of its user may have on their way to workers: the kernel counts
             them per user.
+        foreseen: of one that is not started: its processes, limits, memory and listeners are as they would be.
     """
 
     name: str
@@ -178,6 +210,12 @@ class Instance(Struct, frozen=True):
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
     away: str = ""
     in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)
+    foreseen: Foreseen | None = None
+
+    @property
+    def seen_as(self) -> Origin:
+        """Where facts of its processes come from: they were read, or are assumed because it is not started."""
+        return Origin.READ if self.foreseen is None else Origin.ASSUMED
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""
