@@ -22,7 +22,7 @@ FORESEEN = Foreseen("next.cfg", "-m 2", False, "assumed", 600_000, 1_600_000, 2_
 KEPT = {
     Process: {"pid", "inner_pid", "role", "description"},
     Instance: {"name", "attendant", "netns", "config_path", "rpc_tried", "version_origin", "processes", "process_count",
-               "opened_origin", "parameters", "log_source", "unsure", "away"},
+               "opened_origin", "parameters", "log_source", "unsure", "away", "foreseen"},
     Namespace: {"id", "sysctls"},
     Machine: {"node", "release", "architecture", "cpus", "page_size", "clock_ticks", "realtime", "boottime", "uid", "gid",
               "capabilities", "netns", "sysctls", "settings", "boot_files"},
