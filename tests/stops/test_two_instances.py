@@ -161,8 +161,10 @@ def test_another_user_on_another_machine_reads_the_same_from_a_recording(pair: P
         live = predict(pid, TARGET)
         assert (found[pid]["binding"], found[pid]["stops_at"]) == (live.name, live.at)
         assert ceiling_of(found[pid], "accept-queue")["limit"] == accept
-        assert [each["code"] for each in found[pid]["findings"]] == [
-            each.code for each in live.verdict.findings
+        told = [each["code"] for each in found[pid]["findings"]]
+        # FDS024 counts all Kamailios of a user on the machine, and others may come and go between the two looks
+        assert [code for code in told if code != "FDS024"] == [
+            each.code for each in live.verdict.findings if each.code != "FDS024"
         ]
         assert not found[pid]["could_lie_below"]
         assert "not recorded" not in msgspec.json.encode(found[pid]).decode()
