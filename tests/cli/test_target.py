@@ -25,7 +25,7 @@ from situations import DENIED, instance, situation, snapshot
 FULL = Target(
     connections=20_000, tls=5000, ws=100, wss=200, rate=500.5, storm=20_000, storm_seconds=60.0,
     outbound={"10.0.0.9:5060": 2000, "[2001:db8::1]:5061": 5}, active_share=0.25, registration_seconds=3600,
-    keepalive_seconds=120, clients_per_source=300,
+    keepalive_seconds=120, clients_per_source=300, middle={"lb": 350, "nat a": 900},
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import ALL as RULES
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Parameter, SharedMemory, Unit
+from kamtcp.model.instance import Foreseen, Parameter, SharedMemory, Unit
 from kamtcp.model.machine import PeerUse
 from kamtcp.model.origin import Origin
 from kamtcp.model.settings import BootFiles, ModuleLine, PamLimit
@@ -46,6 +46,18 @@ def poor(count: int) -> dict[str, Any]:
     }
 
 
+#: one that is not started: what a start would take of the shared pool
+FORESEEN = Foreseen(
+    "/etc/kamailio/next.cfg",
+    "-m 2",
+    False,
+    "by kamailio.service",
+    700_000,
+    800_000,
+    3_000_000,
+    6_000_000,
+    "known",
+)
 LOCKED: dict[str, Any] = {"parameters": {"mlock_pages": 1, "shm_megabytes": 64}}
 #: code -> what makes it fire, and what only looks like it
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -65,6 +77,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "MEM005": (in_force("net.core.rmem_default = 31457280"), in_force("net.core.rmem_default = 8388608")),
     "MEM006": (in_force("net.core.rmem_max = 134217728"), in_force("net.core.rmem_max = 4194304")),
     "MEM007": (in_force("net.ipv4.tcp_wmem = 4096 16384 134217728"), in_force("net.ipv4.tcp_wmem = 4096 16384 67108864")),
+    "MEM030": ({"foreseen": FORESEEN, "parameters": {"shm_megabytes": 2}}, {"foreseen": FORESEEN, "parameters": {"shm_megabytes": 3}}),
     "ACC001": ({"parameters": BACKLOG, "sysctls": {"net.core.somaxconn": "128"}},
                {"parameters": BACKLOG, "sysctls": {"net.core.somaxconn": "1024"}}),
     "ACC002": ({"parameters": BACKLOG, **in_force("net.core.somaxconn = 65535")}, {"parameters": BACKLOG}),
@@ -78,6 +91,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                {"parameters": {"tcp_keepidle": Parameter(60, Origin.READ, "cfg.get tcp"), "tcp_keepidle_file": 60}}),
     "TIM004": ({"websocket": 10_001, "parameters": {"websocket.timer_interval": 1, "websocket.keepalive_interval": 30}},
                {"websocket": 10_000, "parameters": {"websocket.timer_interval": 1, "websocket.keepalive_interval": 1}}),
+    "TIM005": ({"target": {"middle": {"lb": 350}, "registration_seconds": 3600}},
+               {"target": {"middle": {"lb": 350}}, "parameters": {"tcp_keepidle": 60}}),
     "CFG001": ({"version": "5.7.4", "parameters": {"tcp_accept_iplimit": 0}}, {"version": "5.8.0"}),
     "CFG002": ({"parameters": {"tcp_accept_iplimit": 1024}, "opened": 5001}, {"parameters": {"tcp_accept_iplimit": 0}, "opened": 5001}),
     "CFG003": ({"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 201}}, {"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 200}}),

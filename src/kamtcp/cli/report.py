@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
 from kamtcp.capacity.ladder import slows_first, stops
-from kamtcp.cli import bars, findings_text, timers_text
+from kamtcp.cli import bars, before_start_text, findings_text, timers_text
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent, Unlimited
@@ -39,6 +39,8 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
     if instance is None:
         seen = "no Kamailio could be seen" if verdict.blind else "no Kamailio is running"
         return wrapped(f"{machine.node}: {seen}; {kernel}", screen.width, "  ", "")
+    if instance.foreseen is not None:
+        return wrapped(before_start_text.identity(verdict, instance), screen.width, "  ", "")
     version = "version unknown" if isinstance(instance.version, Absent) else instance.version
     name = "" if instance.name == "kamailio" else f"{instance.name}, "
     main = instance.tcp_main
@@ -56,11 +58,15 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
 def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> list[str]:
     """The answer: what stops first, at how many, and whether the target is met."""
     line = headline(verdict)
+    if verdict.start is not None:
+        line = f"{before_start_text.answer(verdict)} {line.replace('Stops', 'Would stop', 1)}"
     lines = [screen.style(each, "bold") for each in wrapped(line, screen.width, "  ", "")]
     lines += wrapped(headline_of_rates(verdict), screen.width, "  ", "")
     s = verdict.situation
     if s.instance is not None:
         lines += wrapped(f"Counted for {_mix(verdict)}.", screen.width, "  ", "")
+        if s.instance.foreseen is not None:
+            lines += before_start_text.assumptions(s.instance, screen)
     if not where:
         seen = s.target.connections or 0
         judged = f" Judged by the highest use seen, {seen:,} connections." if seen else ""

@@ -160,6 +160,9 @@ def _sensible(target: Target, table: str) -> Target:
     bounds += [("rate", target.rate, 1e7), ("storm_seconds", target.storm_seconds, 1e7)]
     bounds += [("active_share", target.active_share, 1.0)]
     bounds += [(f"outbound {name}", count, MOST) for name, count in target.outbound.items()]
+    if 0 in target.middle.values():
+        raise UsageError(f"{TARGET_FILE}: {table} middle: expected seconds from 1, got 0")
+    bounds += [(f"middle {name}", seconds, MOST) for name, seconds in target.middle.items()]
     for name, value, most in bounds:
         if value is not None and not 0 <= value <= most:  # NaN is not either
             raise UsageError(f"{TARGET_FILE}: {table} {name}: expected 0 to {most:,.10g}, got {value}")

@@ -82,7 +82,7 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
         where = s.require().parameters["open_files_limit"].where
         yield finding(
             BY_CODE["FDS003"],
-            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and pid {main.pid}"
+            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and {main.label}"
             " may not raise it: the next start is aborted",
             line_for("tcp-main-descriptors", s),
             no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
@@ -102,7 +102,7 @@ def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Said:
     if main.highest_descriptor >= table - s.require().process_count:
         yield finding(
             BY_CODE["FDS004"],
-            f"highest descriptor number of pid {main.pid} is {main.highest_descriptor:,}, its table ends near {table:,}",
+            f"highest descriptor number of {main.label} is {main.highest_descriptor:,}, its table ends near {table:,}",
             line_for("descriptor-table", s),
             no_cure("the table is sized at start; keep new connections away from this instance"),
             Cure(f"tcp_max_connections {main.highest_descriptor - table + 1000:,} higher; takes a restart", risk=cost(s, ladder)),

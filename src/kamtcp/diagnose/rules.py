@@ -15,9 +15,11 @@ from kamtcp.diagnose import (
     settings_kamailio,
     settings_limits,
     settings_memory,
+    settings_middle,
     settings_ports,
     settings_queue,
     settings_tcp,
+    starting,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -35,8 +37,10 @@ ALL: tuple[Rule, ...] = (
     *settings_ports.RULES,
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
+    *settings_middle.RULES,
     *settings_gone.RULES,
     *settings_files.RULES,
+    *starting.RULES,
 )
 
 #: findings on how a line of a file fares, whatever it says

@@ -46,9 +46,14 @@ def _count(s: Situation, name: str) -> int | Absent:
     )
 
 
+def keepalive_on_listeners(s: Situation) -> dict[str, int | Absent]:
+    """The four keepalive parameters as the listeners got them; 0 is off, or the kernel's own."""
+    return {name: _count(s, name) for name in _KEEPALIVE}
+
+
 def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
     """Keepalive on, with the kernel's two hours before the first probe."""
-    counts = {name: _count(s, name) for name in _KEEPALIVE}
+    counts = keepalive_on_listeners(s)
     idle, kernel = counts["tcp_keepidle"], s.sysctl(KEEPALIVE_TIME)
     lacking = [each for each in (*counts.values(), kernel) if isinstance(each, Absent)]
     if lacking or isinstance(idle, Absent) or isinstance(kernel, Absent):
@@ -214,7 +219,7 @@ def mlock_without_limit(s: Situation, ladder: Ladder) -> Said:
     where = s.require().parameters["mlock_pages"].where
     yield finding(
         BY_CODE["CFG021"],
-        f"mlock_pages ({where}) has no effect: pid {main.pid} may lock {allowed:,} bytes, the shared pool alone has"
+        f"mlock_pages ({where}) has no effect: {main.label} may lock {allowed:,} bytes, the shared pool alone has"
         f" {pool * MIB:,}; Kamailio warns (failed to lock the memory pages) and starts all the same",
         f"grep 'locked memory' /proc/{main.pid}/limits; grep CapEff /proc/{main.pid}/status",
         no_cure("memory is locked at start"),

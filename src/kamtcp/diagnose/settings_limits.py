@@ -72,7 +72,7 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
     need = _needed(s)
     yield finding(
         BY_CODE["FDS006"],
-        f"tcp main (pid {main.pid}) may open {soft:,} files, and could raise that to {shown}: Kamailio does so only with"
+        f"tcp main ({main.label}) may open {soft:,} files, and could raise that to {shown}: Kamailio does so only with"
         " open_files_limit",
         f"grep 'open files' /proc/{main.pid}/limits",
         no_cure("nothing is wrong as long as the soft limit is enough"),
@@ -105,7 +105,7 @@ def limits_conf(s: Situation, ladder: Ladder) -> Said:
     soft = str(main.nofile_soft) if isinstance(main.nofile_soft, Unlimited) else f"{main.nofile_soft:,}"
     yield finding(
         BY_CODE["FDS007"],
-        f"{said}: limits.conf is for login sessions (PAM); a service doesn't get it: soft {soft} is in force in pid {main.pid}",
+        f"{said}: limits.conf is for login sessions (PAM); a service doesn't get it: soft {soft} is in force in {main.label}",
         f"grep 'open files' /proc/{main.pid}/limits; grep -rn nofile /etc/security/limits.conf /etc/security/limits.d",
         no_cure("prlimit raises a running process; these lines never do"),
         Cure("LimitNOFILE= in a drop-in of its unit; then the lines can go"),

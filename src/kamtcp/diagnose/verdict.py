@@ -8,9 +8,10 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose import rules
+from kamtcp.diagnose import accepting, rules, starting
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.starting import Starting
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
@@ -25,6 +26,7 @@ class Verdict(Struct, frozen=True):
         ladder, findings: the judgement.
         blind: ceilings that can't be told and could lie below the target or the binding ceiling.
         unseen: everything else that could not be seen, with its reason.
+        start: of an instance that is not started, whether it would start.
     """
 
     situation: Situation
@@ -32,6 +34,7 @@ class Verdict(Struct, frozen=True):
     findings: tuple[Finding, ...]
     blind: tuple[Ceiling, ...]
     unseen: tuple[Absent, ...]
+    start: Starting | None = None
 
     @property
     def binding(self) -> Ceiling | None:
@@ -48,8 +51,10 @@ class Verdict(Struct, frozen=True):
         return None if self.blind else True
 
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
-        """Findings that are at least so bad."""
-        return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
+        """Findings that are at least so bad, without those that are accepted."""
+        return tuple(
+            each for each in self.findings if RANK[each.severity] <= RANK[severity] and not each.accepted
+        )
 
 
 def judge(
@@ -80,10 +85,13 @@ def judge(
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)
+    said = starting.as_before_start(judgement.findings, situation)
+    found = accepting.apply(said, snapshot.accepted, instance, snapshot.machine.realtime)
     return Verdict(
-        situation, ladder, judgement.findings,
+        situation, ladder, found,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
+        starting.judge(situation, said),
     )  # fmt: skip
 
 

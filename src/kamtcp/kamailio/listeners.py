@@ -115,18 +115,18 @@ class Listeners:
     def _add(
         self, token: Token, first: Token, text: str, more: Mapping[str, str], workers: int, *, sure: bool
     ) -> None:
-        place = _place(text)
-        if place is None or place[0] not in LISTEN_PROTOCOLS:
+        found = place(text)
+        if found is None or found[0] not in LISTEN_PROTOCOLS:
             self._cursor.refuse(
                 first,
                 f"address {text[:60]!r} is not [protocol:]address[:port], protocol udp, tcp, tls or sctp",
             )
-        if place is None:
+        if found is None:
             return
         version = self._stream.definitions.version
-        if place[3] and (token.text == "listen" or (version is not None and version < (6,))):
+        if found[3] and (token.text == "listen" or (version is not None and version < (6,))):
             self._cursor.refuse(first, f"{text[:60]!r}: a range of ports is for socket= of 6.0 and later")
-        protocol, addresses, port, port_end = place
+        protocol, addresses, port, port_end = found
         self.found.append(
             Listen(
                 protocol=protocol,
@@ -144,7 +144,7 @@ class Listeners:
         )
 
 
-def _place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
+def place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
     """Take "[protocol:]address[:port[-port]]" apart; the address may be a "(list, of, them)"."""
     protocol, colon, rest = text.partition(":")
     if not colon or protocol.lower() not in PROTOCOLS | {"*"}:

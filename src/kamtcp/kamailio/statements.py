@@ -27,10 +27,12 @@ def parse(stream: Stream, path: str) -> Config:
         path: of the main file.
     """
     stream.keywords = KEYWORDS
-    return _Parser(stream).run(path)
+    return Parser(stream).run(path)
 
 
-class _Parser:
+class Parser:
+    """Reads one stream; `block` is what becomes of the inside of a route."""
+
     def __init__(self, stream: Stream) -> None:
         self.stream, self.cursor = stream, Cursor(stream)
         self.listeners = Listeners(self.cursor)
@@ -52,7 +54,7 @@ class _Parser:
                 self.statement(token)
             elif token.kind == MARK and token.text == "{":
                 self.cursor.refuse(token, "a { that belongs to no route")
-                stream.skip_block(place_of(token))
+                self.block(token)
             elif not (token.kind == MARK and token.text == ";"):
                 self.lost(token)
         if not any_statement and not stream.rules:
@@ -145,7 +147,11 @@ class _Parser:
             self.cursor.refuse(token, f"{token.text}[{name[:40]}] is there already")
         if token.sure:
             self.routes.add((token.text, name))
-        stream.skip_block(place_of(opened))
+        self.block(opened)
+
+    def block(self, opened: Token) -> None:
+        """Leave a block whose brace was just read."""
+        self.stream.skip_block(place_of(opened))
 
     def flags(self, token: Token) -> None:
         """Names, each with a number or without, separated by commas."""

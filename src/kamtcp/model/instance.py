@@ -48,6 +48,11 @@ class Process(Struct, frozen=True):
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
 
+    @property
+    def label(self) -> str:
+        """What to call it in a sentence."""
+        return f"pid {self.pid}" if self.pid else "the process to be started"
+
 
 class Parameter(Struct, frozen=True):
     """One Kamailio parameter in force.
@@ -63,6 +68,32 @@ class Parameter(Struct, frozen=True):
     origin: Origin
     where: str
     set_by: str = ""
+
+
+class Foreseen(Struct, frozen=True):
+    """What a Kamailio that is not started yet is judged by, in place of what a running one shows.
+
+    Args:
+        config: its file. options: its arguments. whose: unit that they were taken from, "" for the operator.
+        away: the file is of another machine than the one that is judged.
+        descriptors: whose limit of open files is assumed, for people.
+        private_low, private_high: bytes of private memory used besides the table of descriptors, between which it lies.
+        shared_low, shared_high: bytes of shared memory in use after start.
+        version: how its version was found, for people.
+        taken: listeners whose port another program holds, one clause each.
+    """
+
+    config: str
+    options: str
+    away: bool
+    descriptors: str
+    private_low: int
+    private_high: int
+    shared_low: int
+    shared_high: int
+    version: str
+    taken: tuple[str, ...] = ()
+    whose: str = ""
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):
@@ -130,6 +161,7 @@ class Instance(Struct, frozen=True):
         openssl: major version of the mapped libssl, 0 when none is mapped.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
+        foreseen: of one that is not started: its processes, limits, memory and listeners are as they would be.
     """
 
     name: str
@@ -167,6 +199,12 @@ class Instance(Struct, frozen=True):
     log_source: str
     unsure: tuple[str, ...]
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
+    foreseen: Foreseen | None = None
+
+    @property
+    def seen_as(self) -> Origin:
+        """Where facts of its processes come from: they were read, or are assumed because it is not started."""
+        return Origin.READ if self.foreseen is None else Origin.ASSUMED
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""

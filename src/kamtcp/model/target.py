@@ -17,6 +17,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
         active_share: part of the connections with unread or unsent data at one moment, 0 to 1.
         registration_seconds, keepalive_seconds: what the phones do; None where not stated.
         clients_per_source: connections from one address (NAT, load balancer), None where not stated.
+        middle: seconds after which a load balancer or NAT gateway on the way forgets an idle connection, by name.
     """
 
     connections: int | None = None
@@ -31,6 +32,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     registration_seconds: int | None = None
     keepalive_seconds: int | None = None
     clients_per_source: int | None = None
+    middle: dict[str, int] = {}
 
     @property
     def stated(self) -> bool:

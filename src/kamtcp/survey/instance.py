@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import posixpath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kamtcp.host.door import MIB, Host
+from kamtcp.host.door import Host
 from kamtcp.host.nowhere import Nowhere
 from kamtcp.kamailio import cmdline, identity, levels
 from kamtcp.kamailio.cmdline import CommandLine
@@ -23,6 +21,7 @@ from kamtcp.observe import limits
 from kamtcp.observe.attempt import attempt
 from kamtcp.observe.processes import parse_status
 from kamtcp.survey import answers, endpoints, evidence, parameters, processes
+from kamtcp.survey.config_file import opened
 from kamtcp.survey.find import Family
 from kamtcp.survey.main_table import MainTable
 
@@ -170,13 +169,7 @@ def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Co
     dependent: list[str] = []
 
     def open_file(name: str) -> bytes:
-        if posixpath.normpath(name).startswith(
-            ("/proc/", "/sys/")
-        ):  # reading there may take from others: kmsg
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
-        data = inside.read(name)
-        if len(data) >= 4 * MIB:  # cut by the limit of one read: half a configuration is none
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+        data = opened(inside, name)
         if depends_on_version(data):
             dependent.append(name)
         return data
@@ -195,6 +188,12 @@ def _config(host: Host, view: View, line: CommandLine | Absent, path: str) -> Co
         if not isinstance(version, Absent):
             config = read(parse_version(version).numbers)
     return config
+
+
+def configuration(host: Host, pid: int, own_netns: str) -> Config | Absent:
+    """The configuration of a running instance, read again: for what a snapshot doesn't keep of it."""
+    line = attempt(f"/proc/{pid}/cmdline", lambda: cmdline.parse(host.read(f"/proc/{pid}/cmdline")))
+    return _config(host, View.of(host, Family(pid, ()), own_netns), line, _config_path(host, pid, line))
 
 
 def _environ(data: bytes) -> dict[str, str]:

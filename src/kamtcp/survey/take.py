@@ -6,7 +6,7 @@ from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent
 from kamtcp.model.machine import Namespace
 from kamtcp.model.snapshot import SCHEMA, Snapshot
-from kamtcp.survey import find, instance, machine, namespace
+from kamtcp.survey import accepted, find, instance, machine, namespace
 
 
 def take(host: Host, *, only: str = "") -> Snapshot:
@@ -41,4 +41,5 @@ def take(host: Host, *, only: str = "") -> Snapshot:
         namespaces=namespaces,
         instances=instance.with_distinct_names(instances),
         unseen=tuple(unseen),
+        accepted=accepted.collect(host),
     )
