@@ -34,10 +34,10 @@ class Request:
         "call_id",
         "contacts",
         "expires",
-        "sender",
         "length",
         "line",
         "method",
+        "sender",
         "to",
         "vias",
     )
