@@ -15,7 +15,9 @@ import time
 from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 
 from kamtcp.loadgen.kinds import Kind
-from kamtcp.loadgen.peers import CONNECTING, SHAKING, Peers, count, fail, retransmissions
+from kamtcp.loadgen.part import count, fail
+from kamtcp.loadgen.peers import CONNECTING, SHAKING, Peers
+from kamtcp.loadgen.sockets import error_of, retransmissions
 from kamtcp.loadgen.talking import Talking
 from kamtcp.loadgen.wire import WireError
 
@@ -143,10 +145,7 @@ class Opening:
         """An event that isn't just data. Returns whether there may be data to read too."""
         peers = self.peers
         if peers.state[fd] == CONNECTING:
-            sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            sock.detach()
-            if code:
+            if code := error_of(fd):
                 peers.broken(fd, code)
                 return False
             if not events & select.EPOLLOUT:
