@@ -36,7 +36,7 @@ def shared_memory(s: Situation) -> Ceiling:
     if isinstance(shm, Absent) or isinstance(price, Absent):
         return SHM.unseen(unseen(shm, price), goal=s.goal_held)
     opened = s.opened_figure()
-    free = Figure(max(0, shm.free), "bytes free in shared memory", Origin.READ)
+    free = Figure(max(0, shm.free), "bytes free in shared memory", s.require().seen_as)
     return SHM.met(
         int(opened.value + free.value // price.bytes),
         f"{opened.value:.0f} ({opened.what}) + {free.value:.0f} ({free.what}) / {price.bytes:.0f} ({price.working})",
@@ -56,7 +56,7 @@ def tls_memory_guard(s: Situation) -> Ceiling:
     if isinstance(shm, Absent) or isinstance(price, Absent):
         return GUARD.unseen(unseen(shm, price), goal=s.goal_held)
     opened = s.opened_figure()
-    free = Figure(max(0, shm.free), "bytes free in shared memory", Origin.READ)
+    free = Figure(max(0, shm.free), "bytes free in shared memory", instance.seen_as)
     room = max(0.0, free.value - threshold.value)
     # the guard is asked before a connection is taken: the one that crosses it is still served
     more = -(-room // price.bytes)
@@ -96,12 +96,18 @@ def private_memory(s: Situation) -> Ceiling:
     top = limit if isinstance(hard, Absent) else hard
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
     base = _pkg_base(s, each.value * (top + 5 * s.require().process_count))
-    spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
+    inputs: tuple[Figure, ...] = (pool, base)
+    less = f" - {base.value:.0f} ({base.what})"
+    if s.require().foreseen is None:  # whether one that is not started will start hangs on the table alone
+        spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
+        inputs += (spare,)
+        less += f" - {spare.value:.0f} ({spare.what})"
+    room = pool.value - sum(figure.value for figure in inputs[1:])
     return PKG.met(
-        int((pool.value - base.value - spare.value) // each.value) - 5 * s.require().process_count,
-        f"({pool.value:.0f} ({pool.what}) - {base.value:.0f} ({base.what}) - {spare.value:.0f} ({spare.what}))"
-        f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
-        (pool, base, spare, each), now=top, goal=s.goal_held,
+        int(room // each.value) - 5 * s.require().process_count,
+        f"({pool.value:.0f} ({pool.what}){less}) / {each.value:.0f} ({each.what})"
+        f" - {5 * s.require().process_count} (descriptors of processes)",
+        (*inputs, each), now=top, goal=s.goal_held,
     )  # fmt: skip
 
 
@@ -120,5 +126,5 @@ def _pkg_base(s: Situation, table: float) -> Figure:
     candidates = [*s.workers] + ([] if isinstance(main, Absent) else [main])
     used = [p.pkg_used_bytes for p in candidates if isinstance(p.pkg_used_bytes, int)]
     if used:
-        return Figure(max(0.0, max(used) - table), "bytes used besides the table", Origin.READ)
+        return Figure(max(0.0, max(used) - table), "bytes used besides the table", s.require().seen_as)
     return Figure(reference.PKG_BASE_BYTES, "bytes used besides the table", Origin.REFERENCE)

@@ -100,8 +100,13 @@ class Guard:
         for name, size in sizes.items():
             rate = (size - first.get(name, size)) / (now - since)
             if rate > FLOOD_BYTES:
-                return f"{name} grows by {rate / MIB:.0f} MiB/s: a flood, no log"
+                return f"{self._called(name)} grows by {rate / MIB:.0f} MiB/s: a flood, no log"
         return None
+
+    def _called(self, name: str) -> str:
+        """A log file by the name that its writer has for it."""
+        link = attempt(name, partial(self.host.readlink, name)) if name.startswith("/proc/") else name
+        return name if isinstance(link, Absent) else link
 
     def _kernel(self) -> str | None:
         if self.bounds.drops is None or isinstance(self.drops, Absent):

@@ -21,7 +21,7 @@ from kamtcp.loadgen.sockets import error_of, retransmissions
 from kamtcp.loadgen.talking import Talking
 from kamtcp.loadgen.wire import WireError
 
-_PORT_TRIES = 16  # planned ports that may be taken by others before it is the plan that is wrong
+_PORT_TRIES = 4  # planned ports that may be taken by others, before the kernel is asked for a free one
 _SLOW = 0.5  # seconds of a connect that had to try again; the first retry comes after 1 s
 _LOCAL_PORTS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _LOCAL_FDS = (errno.EMFILE, errno.ENFILE)
@@ -94,8 +94,12 @@ class Opening:
             try:
                 sock.bind(source)
             except OSError as error:
-                if error.errno != errno.EADDRINUSE or attempt == _PORT_TRIES - 1:
+                if error.errno != errno.EADDRINUSE:
                     raise
+                if attempt == _PORT_TRIES - 1:
+                    # in use by another load, or still in TIME-WAIT: a connection needs some port, not a planned one
+                    self._let_choose(sock, kind)
+                    sock.bind((source[0], 0))
             else:
                 return
 
