@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from stop_rig import HARD, agreed_counts, burst, causes, log_of, lost, predict, server, settle, workers
 
 from kamtcp.loadgen.processes import Load
 from kamtcp.rehearse.kamailio import Running
 from kamtcp.rehearse.scenario import Scenario
+from stop_rig import HARD, agreed_counts, burst, causes, log_of, lost, predict, server, settle, workers
 
 QUEUED = "queue full"  # what tcp main logs for each connection that a worker's socket doesn't take
 MANY = 6000

@@ -34,7 +34,7 @@ from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
 from kamtcp.survey.take import take
 
-SOURCE = Path(__file__).parent.parent.parent / "src"
+SOURCE = Path(__file__).parent.parent / "src"
 HARD = 20_000  # descriptors that a process may have here without CAP_SYS_RESOURCE
 PER_SECOND = 2500  # of new connections: no burst that the workers' sockets could not take
 SECOND_BASE = "127.0.64.1"  # sources of a load beside another one
