@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -38,6 +39,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 HARD = 20_000  # descriptors that a process may have here without CAP_SYS_RESOURCE
 PER_SECOND = 2500  # of new connections: no burst that the workers' sockets could not take
 SECOND_BASE = "127.0.64.1"  # sources of a load beside another one
+QUEUED = "queue full"  # what tcp main logs for each connection that a worker's socket doesn't take
 NO_TARGET = Target()
 _ABORT = ("exited by a signal", "freeing already freed", "beginning overwritten", "tail overwritten")
 
@@ -84,17 +86,23 @@ def server(
     *,
     nofile: tuple[int, int] = (HARD, HARD),
     shm_megabytes: int = 64,
+    private_megabytes: int = 8,
     log: bool = False,
     user: bool = True,
     name: str = "standin",
+    prepare: Callable[[StandIn], object] | None = None,
 ) -> Iterator[Running]:
-    """A Kamailio on a stand-in host of its own. Its log, if any, is bounded by a tmpfs of 64 MiB."""
-    args = ("-m", str(shm_megabytes), "-M", "8")
-    with (
-        StandIn(packages_root(), name=name) as host,
-        start_kamailio(host, config=config, nofile=nofile, args=args, log=log, user=user) as running,
-    ):
-        yield running
+    """A Kamailio on a stand-in host of its own. Its log, if any, is bounded by a tmpfs of 64 MiB.
+
+    Args:
+        prepare: what to do to the host before the server starts: addresses, sysctls of its namespace.
+    """
+    args = ("-m", str(shm_megabytes), "-M", str(private_megabytes))
+    with StandIn(packages_root(), name=name) as host:
+        if prepare is not None:
+            prepare(host)
+        with start_kamailio(host, config=config, nofile=nofile, args=args, log=log, user=user) as running:
+            yield running
 
 
 def predict(pid: int, target: Target = NO_TARGET, host: Host | None = None) -> Prediction:
@@ -299,3 +307,25 @@ def burst(running: Running, count: int, *, trickle: float | None = None, base: s
 
 def workers(prediction: Prediction) -> tuple[int, ...]:
     return tuple(each.pid for each in prediction.instance.of_role(Role.TCP_WORKER))
+
+
+@contextmanager
+def hanging(pids: tuple[int, ...]) -> Iterator[None]:
+    """These processes do nothing for a while."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def let_off(load: Load, after: float = 0.6) -> None:
+    """The instant, and time for tcp main to hand everything over."""
+    until = time.monotonic() + 20
+    while not load.board.burst_at:
+        load.progress()
+        assert time.monotonic() < until, load.progress()
+        time.sleep(0.005)
+    time.sleep(after)

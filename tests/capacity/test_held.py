@@ -84,9 +84,9 @@ CASES = [
      ("400 (open connections) + (63000000 (bytes free in shared memory) - 7340032 (low_mem_threshold1: 512 KB x 14"
      " processes)) / 75916 (928 (struct tcp_connection) + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm)"
      " + 58500 (TLS state, OpenSSL 3.0 without client certificate))")),
-    # (16,777,216 - (4,200,000 - 36 x 100,070) - 200,000) / 36 = 443,881.6, less 70
-    ("private-memory", {}, 443_811, 443_811,
-     ("(16777216 (private pool, -M) - 597480 (bytes used besides the table) - 200000 (bytes left for messages))"
+    # (16,777,216 - (4,200,000 - 36 x 100,070)) / 36 = 449,437.1, less 70
+    ("private-memory", {}, 449_367, 449_367,
+     ("(16777216 (private pool, -M) - 597480 (bytes used besides the table))"
      " / 36 (bytes per descriptor) - 70 (descriptors of processes)")),
     # 4,000 + 0.1 x (4,096 + 832) = 4,492.8; (12,000,000,000 - 4,000,000,000) / 4,492.8 = 1,780,626.8
     ("kernel-memory", {}, 1_781_026, 1_781_026,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from kamtcp.loadgen.processes import Load
 from kamtcp.rehearse.kamailio import Running
 from kamtcp.rehearse.scenario import Scenario
-from stop_rig import HARD, agreed_counts, burst, causes, log_of, lost, predict, server, settle, workers
+from stop_rig import (
+    HARD,
+    QUEUED,
+    agreed_counts,
+    burst,
+    causes,
+    hanging,
+    let_off,
+    log_of,
+    lost,
+    predict,
+    server,
+    settle,
+    workers,
+)
 
-QUEUED = "queue full"  # what tcp main logs for each connection that a worker's socket doesn't take
 MANY = 6000
 CONFIG = Scenario(tcp_max_connections=8000, tcp_children=4)
 
@@ -30,28 +38,6 @@ def running() -> Iterator[Running]:
 def logging_server() -> Iterator[Running]:
     with server(CONFIG, shm_megabytes=256, log=True) as found:
         yield found
-
-
-@contextmanager
-def hanging(pids: tuple[int, ...]) -> Iterator[None]:
-    """These processes do nothing for a while."""
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
-def let_off(load: Load, after: float = 0.6) -> None:
-    """The instant, and time for tcp main to hand everything over."""
-    until = time.monotonic() + 20
-    while not load.board.burst_at:
-        load.progress()
-        assert time.monotonic() < until, load.progress()
-        time.sleep(0.005)
-    time.sleep(after)
 
 
 def test_the_sockets_to_four_hanging_workers_take_what_check_says(

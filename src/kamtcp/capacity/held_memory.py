@@ -86,7 +86,8 @@ def tls_threshold(s: Situation) -> Figure:
 def private_memory(s: Situation) -> Ceiling:
     """The largest tcp_max_connections with which this Kamailio starts: 36 bytes each, in tcp main and every worker.
 
-    Beyond it the whole server exits at start; `kamailio -c` doesn't notice.
+    Beyond it the whole server exits at start; `kamailio -c` doesn't notice. It is the bound of the start alone: what
+    messages need besides is left to whoever sizes -M.
     """
     total, limit = s.number("pkg_bytes"), s.number("tcp_max_connections")
     if isinstance(total, Absent) or isinstance(limit, Absent):
@@ -96,12 +97,11 @@ def private_memory(s: Situation) -> Ceiling:
     top = limit if isinstance(hard, Absent) else hard
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
     base = _pkg_base(s, each.value * (top + 5 * s.require().process_count))
-    spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
     return PKG.met(
-        int((pool.value - base.value - spare.value) // each.value) - 5 * s.require().process_count,
-        f"({pool.value:.0f} ({pool.what}) - {base.value:.0f} ({base.what}) - {spare.value:.0f} ({spare.what}))"
+        int((pool.value - base.value) // each.value) - 5 * s.require().process_count,
+        f"({pool.value:.0f} ({pool.what}) - {base.value:.0f} ({base.what}))"
         f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
-        (pool, base, spare, each), now=top, goal=s.goal_held,
+        (pool, base, each), now=top, goal=s.goal_held,
     )  # fmt: skip
 
 

@@ -1,0 +1,15 @@
+"""All rows, in the order of the page; and ceilings that have none, with the reason."""
+
+from __future__ import annotations
+
+import rows_kamailio
+import rows_queue
+from truth_row import Row
+
+ROWS: tuple[Row, ...] = (*rows_kamailio.ROWS, *rows_queue.ROWS)
+
+#: timers of the chain that rows speak of
+TIMERS = frozenset[str]()
+
+#: ceilings without a row: what would have to be there
+WITHOUT_ROW: dict[str, str] = {}
