@@ -174,3 +174,10 @@ def test_without_cookies_a_full_syn_queue_slows():
     off = ceiling("syn-queue", sysctls={"net.ipv4.tcp_syncookies": "0"})
     assert (off.effect, off.kind) == (Effect.SLOWS, Kind.RATE)
     assert ceiling("syn-queue").effect is Effect.LOSES_PROTECTION
+
+
+def test_without_cookies_new_peers_are_refused_the_last_quarter_of_tcp_max_syn_backlog():
+    """64 - 16 + 1 = 49, over 0.2 s: 245; with cookies on that setting does nothing."""
+    small = {"net.ipv4.tcp_max_syn_backlog": "64"}
+    assert ceiling("syn-queue", sysctls={"net.ipv4.tcp_syncookies": "0", **small}).limit == 245
+    assert ceiling("syn-queue", sysctls=small).limit == 5125

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.host.door import Host
 from kamtcp.host.live import Live
 from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.schedule import Schedule
 from kamtcp.loadgen.sources import Block
 from kamtcp.model.absent import Absent
-from kamtcp.observe import census, snmp, sockstat
+from kamtcp.observe import census, snmp, sockets, sockstat
 from kamtcp.observe.inet_diag import State
 from kamtcp.rehearse.kamailio import Running
 from kamtcp.rehearse.standin import StandIn
@@ -46,19 +47,18 @@ class Moved:
         return ", ".join(f"{name} +{now[name] - self._before[name]:,}" for name in names)
 
 
-def of_state(pid: int, *states: State, port: int | None = None) -> int:
-    """Sockets in these states in the namespace of a process; those of one own port only, if it is given."""
-    found = census.collect(Live().within(pid))
+def of_state(inside: Host, *states: State, port: int | None = None) -> int:
+    """Sockets in these states in this namespace; those of one own port only, if it is given."""
+    found = census.collect(inside)
     rows = sum((found.state == state) for state in states) > 0
     if port is not None:
         rows &= found.sport == port
     return int(rows.sum())
 
 
-def queued(pid: int, port: int = 5060) -> int:
-    """Connections in the accept queue of a listener now."""
-    found = census.collect(Live().within(pid))
-    return int(found.rqueue[(found.state == State.LISTEN) & (found.sport == port)].max())
+def queued(inside: Host, port: int = 5060) -> int:
+    """Connections in the accept queue of a listener of this namespace; costs the same at any number of connections."""
+    return max(each.rqueue for each in sockets.listeners(inside) if each.port == port)
 
 
 def stat(pid: int, name: str) -> int:
