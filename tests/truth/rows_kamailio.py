@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 
 from truth_measure import number, until
@@ -59,9 +61,15 @@ def climbed(case: Case) -> Outcome:
 
 def hand_off(count: int) -> Outcome:
     """What the sockets to hanging workers take of connections that all send at one instant."""
-    with server(
-        Scenario(tcp_max_connections=8000, tcp_children=count), shm_megabytes=256, log=True
-    ) as running:
+    return hand_off_of(count, starting=contextlib.nullcontext)
+
+
+def hand_off_of(count: int, starting: Callable[[], AbstractContextManager[None]]) -> Outcome:
+    """The same; `starting` is around the start of the server alone."""
+    config = Scenario(tcp_max_connections=8000, tcp_children=count)
+    with ExitStack() as stack:
+        with starting():
+            running = stack.enter_context(server(config, shm_megabytes=256, log=True))
         prediction = predict(running.pid)
         limit = number(prediction.ceiling("hand-off"))
         offered = limit + 30

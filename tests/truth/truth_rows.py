@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import rows_host
 import rows_kamailio
+import rows_network
 import rows_queue
 from truth_row import Row
 
-ROWS: tuple[Row, ...] = (*rows_kamailio.ROWS, *rows_queue.ROWS)
+ROWS: tuple[Row, ...] = (*rows_kamailio.ROWS, *rows_queue.ROWS, *rows_network.ROWS, *rows_host.ROWS)
 
 #: timers of the chain that rows speak of
 TIMERS = frozenset[str]()
