@@ -36,7 +36,7 @@ FIRES = [
      "4,016 connections active within 6 s, target 30,000: 4 workers x"),
     ("FDS013", {"target": BIG, "sysctls": {"fs.nr_open": "8192"}}, "8,162 connections, target 20,000: 8192 (fs.nr_open)"),
     ("FDS014", {"target": BIG, "files_max": 10_000}, "5,400 connections, target 20,000: 400 (open connections) + 10000"),
-    ("FDS015", {"target": BIG, "sysctls": {"fs.epoll.max_user_watches": "39998"}}, "19,999 connections, target 20,000: 39998"),
+    ("FDS015", {"target": BIG, "sysctls": {"fs.epoll.max_user_watches": "20029"}}, "19,999 connections, target 20,000: 20029"),
     ("MEM010", {"target": BIG, **SMALL_POOL}, "3,845 connections, target 20,000: 400 (open connections) + 60000000"),
     ("TLS011", {"target": {**BIG, "tls": 20_000}, **SMALL_POOL}, "1,094 connections, target 20,000: 400 (open"),
     ("MEM011", {"target": {"connections": 500_000}, **lowered(443_000), "main": {"pkg_used_bytes": 16_700_000}},

@@ -215,14 +215,21 @@ def file_max(s: Situation) -> Ceiling:
 
 
 def epoll_watches(s: Situation) -> Ceiling:
-    """One watch for each connection in tcp main, a second one while a worker holds it; counted per user."""
+    """One watch for each connection: tcp main gives its own up before it hands one to a worker. Counted per user.
+
+    Source: Kamailio src/core/tcp_main.c handle_tcpconn_ev(), which calls io_watch_del() before send2child().
+    """
     limit = s.sysctl("fs.epoll.max_user_watches")
     if isinstance(limit, Absent):
         return EPOLL.unseen(limit, goal=s.goal_held)
     figure = Figure(limit, "fs.epoll.max_user_watches", Origin.READ)
-    per = Figure(2, "watches per active connection, tcp main and a worker", Origin.REFERENCE)
+    own = Figure(
+        _usual_base(s) if s.instance else 0,
+        "watches of its own, usual for this number of processes",
+        Origin.REFERENCE,
+    )
     return EPOLL.met(
-        limit // 2, f"{limit} ({figure.what}) / 2 ({per.what})", (figure, per),
-        now=s.opened if s.instance else 0, goal=s.goal_held,
-        note="watches of other processes of the same user are not seen and come off this",
+        int(limit - own.value), f"{limit} ({figure.what})" + (f" - {own.value:.0f} ({own.what})" if s.instance else ""),
+        (figure, own) if s.instance else (figure,), now=s.opened if s.instance else 0, goal=s.goal_held,
+        note="met: the connection is closed; watches of other processes of the same user are not seen and come off this",
     )  # fmt: skip
