@@ -143,20 +143,22 @@ def conntrack_table() -> Outcome:
         )
 
     first = top - 500
-    with server(LARGE, shm_megabytes=400, prepare=prepare) as running:
-        with Load(order(running.standin, Steady(first, 3000.0))) as load:
-            settle(load, running)
-            assert load.progress().held == first, load.progress()
-            with changed(TRACKED, top, in_use=others):
-                ceiling = predict(running.pid).ceiling("conntrack-table")
-                result = one_load(
-                    running, Steady(1000, 3000.0), sources=plan_sources(1000, base=SECOND_BASE, avoid=(5060,)),
-                    answer_timeout=1.5, connect_timeout=1.5,
-                )  # fmt: skip
-            held = load.progress().held
+    with (
+        server(LARGE, shm_megabytes=400, prepare=prepare) as running,
+        Load(order(running.standin, Steady(first, 3000.0))) as load,
+    ):
+        settle(load, running)
+        assert load.progress().held == first, load.progress()
+        with changed(TRACKED, top, in_use=others):
+            ceiling = predict(running.pid).ceiling("conntrack-table")
+            result = one_load(
+                running, Steady(1000, 3000.0), sources=plan_sources(1000, base=SECOND_BASE, avoid=(5060,)),
+                answer_timeout=1.5, connect_timeout=1.5,
+            )  # fmt: skip
+        held = load.progress().held
     return Outcome(
-        number(ceiling), held + result.load.answered, "connections held", "an nftables rule with `ct state`; both ends in one namespace",
-        f"the others: {causes(result)}",
+        number(ceiling), held + result.load.answered, "connections held",
+        "an nftables rule with `ct state`; both ends in one namespace", f"the others: {causes(result)}",
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class TestDeadMan:
 
     def test_it_is_back_when_time_is_up_and_the_row_is_told(self, value):
         with (
-            pytest.raises(AssertionError, match="put back after 0.2 s"),
+            pytest.raises(AssertionError, match="put back after"),
             changed(str(value), 4000, in_use=0, seconds=0.2),
         ):
             until_reads(value, "1000")

@@ -24,7 +24,9 @@ from stop_rig import order, settle
 def counters(pid: int) -> dict[str, int]:
     """Tcp and TcpExt of the namespace of a process, by their last name ("ListenOverflows")."""
     found = snmp.collect(Live(), pid)
-    assert not isinstance(found.snmp, Absent) and not isinstance(found.netstat, Absent)
+    assert not isinstance(found.snmp, Absent) and not isinstance(found.netstat, Absent), (
+        f"{found.snmp} {found.netstat}"[:200]
+    )
     return {
         name.partition(".")[2]: value
         for part in (found.snmp, found.netstat)

@@ -60,6 +60,12 @@ class Peers:
             self.held.append(client)
         return ""
 
+    def drop(self, count: int) -> None:
+        """Close some, the oldest first."""
+        for each in self.held[:count]:
+            each.close()
+        del self.held[:count]
+
     def close(self) -> None:
         for each in self.held:
             with contextlib.suppress(OSError):
