@@ -90,18 +90,27 @@ def _unread(count: int) -> Outcome:
         low, pressure, most = count // 2, count - 1000, 4 * count
         with changed(TCP_MEM, f"{low} {pressure} {most}", in_use=others, lowest=low):
             prediction = predict(running.pid, Target(active_share=1.0))
-            ceiling = prediction.ceiling("tcp-mem")
+            ceiling, before = prediction.ceiling("tcp-mem"), stat(running.pid, "TCP.mem")
             with hanging((tcp_main(prediction), *workers(prediction))):
-                for sent, each in enumerate(held.held, start=1):
-                    each.send(b"x" * 500)
-                    if sent % 50 == 0 and moved["TCPMemoryPressures"]:
-                        break
+                sent = 0
+                while sent < count and not moved["TCPMemoryPressures"]:
+                    step = 500 if sent < pressure - 2000 else 100
+                    for each in held.held[sent : sent + step]:
+                        each.send(b"x" * 500)
+                    sent += step
+                    # until they are acknowledged the sender's end, which is here too, holds a page for each
+                    acknowledged = before + sent + 60
+                    until(partial(_below, running.pid, acknowledged), 0.2, every=0.005)
             pages = stat(running.pid, "TCP.mem")
         assert moved["TCPMemoryPressures"], f"never: {pages} pages after {sent} messages"
     return Outcome(
         number(ceiling) - count, sent, "connections with unread data, of idle ones",
         "500 bytes unread in each: when TCPMemoryPressures moves", f"{pages:,} pages in use, {others:,} before",
     )  # fmt: skip
+
+
+def _below(pid: int, pages: int) -> bool:
+    return stat(pid, "TCP.mem") < pages
 
 
 ROWS = (
