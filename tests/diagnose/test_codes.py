@@ -12,6 +12,7 @@ from kamtcp.diagnose import cures
 from kamtcp.diagnose.codes import ALL, BY_NAME, RANK, Severity, below_target
 from kamtcp.diagnose.rules import ALL as RULES
 from kamtcp.diagnose.see import line_for
+from kamtcp.diagnose.symptoms import ALL as SYMPTOMS
 from situations import situation
 
 #: a ceiling of processes: connections need none, so no target can lie above it
@@ -22,17 +23,18 @@ NAMES = [entry.spec.name for entry in CEILINGS if entry.spec.name not in WITHOUT
 def test_codes_and_names_are_unique_and_well_formed():
     assert len({each.code for each in ALL}) == len({each.name for each in ALL}) == len(ALL)
     for each in ALL:
-        assert re.fullmatch(r"(FDS|MEM|ACC|TLS|TIM|CFG|SYS)\d{3}", each.code)
+        assert re.fullmatch(r"(FDS|MEM|ACC|TLS|TIM|CFG|SYS|SRV|GEN)\d{3}", each.code)
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", each.name)
         assert each.meaning.endswith(".")
         assert each.source
 
 
-def test_every_code_belongs_to_a_rule_or_to_a_ceiling():
+def test_every_code_belongs_to_a_rule_a_ceiling_or_a_symptom():
     of_rules = {code for rule in RULES for code in rule.codes}
     of_ceilings = {below_target(name).code for name in NAMES}
-    assert of_rules | of_ceilings == {each.code for each in ALL}
-    assert not of_rules & of_ceilings
+    of_symptoms = {symptom.code for symptom in SYMPTOMS}
+    assert of_rules | of_ceilings | of_symptoms == {each.code for each in ALL}
+    assert len(of_rules) + len(of_ceilings) + len(of_symptoms) == len(ALL)
 
 
 def test_every_rule_is_there_once():

@@ -106,7 +106,8 @@ def _defect(found: Defect, screen: Screen) -> list[str]:
     out = _title(f"{code.code} {code.name}: {code.meaning}", screen)
     out += _row("severity", [code.severity.value], screen)
     if not found.of.found:
-        out += _row("here", ["not found in what could be seen"], screen)
+        told = "told from two looks, as `kamtcp load` takes them; one look can't" if code.is_symptom else ""
+        out += _row("here", [told or "not found in what could be seen"], screen)
     for each in found.of.found:
         out += _finding(each, screen)
     out += _row("ceilings", [_at(each) for each in found.ceilings], screen)

@@ -1,7 +1,8 @@
 """Every finding code, registered once. A code is never reused; its name says the defect.
 
 FDS descriptors · MEM memory · ACC accepting · TLS · TIM timers · CFG configuration · SYS kernel and network
-From 010 to 019: ceilings below the target. SYS from 020: lines of files.
+SRV the server as a whole · GEN the load itself
+From 010 to 019: ceilings below the target. SYS from 020: lines of files. From 050: symptoms.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ class Code(Struct, frozen=True):
     meaning: str
     source: str
 
+    @property
+    def is_symptom(self) -> bool:
+        """Whether it is told from two looks at a host, not from one."""
+        return int(self.code[3:]) >= _FIRST_SYMPTOM
 
+
+_FIRST_SYMPTOM = 50
 _F, _H, _M, _I = Severity.FATAL, Severity.HIGH, Severity.MEDIUM, Severity.INFO
 
 ALL: tuple[Code, ...] = (
@@ -128,6 +135,36 @@ ALL: tuple[Code, ...] = (
     Code("SYS034", "namespace-not-tuned", _M, "Kamailio's network namespace doesn't have what the machine's files set: it started from the kernel's own values.", "Linux net/ipv4/tcp_ipv4.c tcp_sk_init(); measured"),
     Code("SYS035", "line-not-understood", _I, "A line of a sysctl file is no assignment.", "man sysctl.d(5)"),
     Code("SYS036", "line-harmless", _I, "Lines that change little or nothing for connections, each with what it does.", "Linux Documentation/networking/ip-sysctl.rst"),
+    # symptoms: told from two looks at a host, and from the clients of a load
+    Code("FDS050", "tcp-main-out-of-descriptors", _F, "tcp main has all files open that it may: accept() fails, spins and floods the log.", "Kamailio src/core/tcp_main.c handle_new_connect(); measured on 5.6.3"),
+    Code("FDS051", "worker-out-of-descriptors", _F, "A worker has all files open that it may: connections that it is handed are lost.", "Kamailio src/core/tcp_read.c handle_io()"),
+    Code("FDS052", "machine-out-of-files", _F, "fs.file-max is met: open() and accept() fail in every unprivileged process.", "Linux fs/file_table.c alloc_empty_file()"),
+    Code("FDS053", "descriptor-beyond-table", _F, "A descriptor number lies beyond tcp main's table: memory is overwritten; only a restart helps.", "Kamailio src/core/io_wait.h io_watch_add(); kamailio issue 2796"),
+    Code("CFG050", "tcp-max-connections-met", _F, "tcp_max_connections is met: new connections are accepted and closed at once.", "Kamailio src/core/tcp_main.c handle_new_connect()"),
+    Code("CFG051", "per-source-limit-met", _H, "An address has as many connections as tcp_accept_iplimit allows; nothing counts what is refused.", "Kamailio src/core/tcp_main.c handle_new_connect()"),
+    Code("TLS050", "tls-max-connections-met", _F, "tls_max_connections is met: new TLS connections are accepted and closed at once.", "Kamailio src/core/tcp_main.c handle_new_connect()"),
+    Code("TLS051", "tls-memory-guard-met", _F, "Free shared memory is below TLS's guard: new TLS connections are refused.", "Kamailio src/modules/tls/tls_server.c tls_accept()"),
+    Code("MEM050", "shared-memory-out", _F, "Shared memory is used up: new connections are accepted and closed; nothing counts them.", "Kamailio src/core/tcp_main.c tcpconn_new()"),
+    Code("MEM051", "shared-memory-in-pieces", _F, "Allocations fail although much shared memory is free: it is in pieces that are too small.", "Kamailio src/core/mem/q_malloc.c"),
+    Code("MEM052", "private-memory-out", _F, "A process is out of private memory (-M).", "Kamailio src/core/mem/pkg.c"),
+    Code("MEM053", "tcp-mem-pressure", _H, "TCP's memory is above tcp_mem's pressure mark: buffers shrink, and beyond the maximum sockets are reset.", "Linux net/ipv4/tcp.c tcp_enter_memory_pressure()"),
+    Code("MEM054", "cgroup-memory-met", _F, "The cgroup's memory limit is met: sockets are refused or a process is killed.", "Linux mm/memcontrol.c"),
+    Code("ACC050", "accept-queue-full-nobody-accepts", _F, "The accept queue is full and tcp main takes nothing from it.", "Linux net/ipv4/tcp_ipv4.c tcp_v4_syn_recv_sock()"),
+    Code("ACC051", "accept-queue-full-burst", _H, "More connections came at once than the accept queue holds: the rest come again after a second and more.", "Linux net/ipv4/tcp_input.c tcp_conn_request()"),
+    Code("ACC052", "accept-queue-full-tcp-main-busy", _F, "tcp main uses a whole core and still accepts more slowly than connections come.", "Kamailio src/core/tcp_main.c; Linux net/ipv4/tcp_input.c tcp_conn_request()"),
+    Code("ACC053", "syn-queue-full", _M, "Half-open connections of real clients fill the SYN queue.", "Linux net/ipv4/tcp_input.c tcp_conn_request()"),
+    Code("ACC054", "syn-flood", _H, "Half-open connections fill the SYN queue, and hardly any becomes a connection.", "Linux net/ipv4/tcp_input.c tcp_syn_flood_action()"),
+    Code("ACC055", "hand-off-full", _H, "More connections became readable than the sockets to the workers hold, or the workers hang: seconds of silence, then losses.", "Kamailio src/core/tcp_main.c send2child(), send_fd_queue_run()"),
+    Code("SYS050", "time-wait-overflow", _I, "tcp_max_tw_buckets is met: connections are closed without TIME-WAIT.", "Linux net/ipv4/tcp_minisocks.c tcp_time_wait()"),
+    Code("SYS051", "orphans-reset", _M, "tcp_max_orphans is met: closing connections are reset before their peer has everything.", "Linux net/ipv4/tcp.c tcp_check_oom()"),
+    Code("SYS052", "ports-to-one-destination-out", _F, "All local ports towards one destination are in use: connect() fails; nothing counts it.", "Linux net/ipv4/inet_hashtables.c __inet_hash_connect()"),
+    Code("SYS053", "conntrack-table-full", _F, "The conntrack table is full: packets of new connections are dropped.", "Linux net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc()"),
+    Code("SYS054", "packet-backlog-overflow", _H, "A CPU's backlog of packets was full: packets of loopback, veth or RPS were dropped.", "Linux net/core/dev.c enqueue_to_backlog()"),
+    Code("SRV050", "kamailio-restarted", _F, "Kamailio was restarted: every connection was dropped.", "two looks at its main process"),
+    Code("SRV051", "kamailio-gone", _F, "Kamailio is not running any more.", "two looks at its main process"),
+    Code("GEN050", "load-out-of-ports", _I, "The load ran out of source ports: its own limit, not the server's.", "man ip(7)"),
+    Code("GEN051", "load-out-of-descriptors", _I, "The load ran out of descriptors: its own limit, not the server's.", "man getrlimit(2)"),
+    Code("GEN052", "load-late", _I, "The load was late: what it says of rates and times is not the server's doing alone.", "kamtcp.loadgen"),
 )  # fmt: skip
 
 BY_CODE = {each.code: each for each in ALL}

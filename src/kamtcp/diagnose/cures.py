@@ -32,6 +32,11 @@ def of(ceiling: Ceiling, s: Situation, ladder: Ladder) -> Cures:
     return no_cure("no cure without a restart is known"), Cure("raise " + " or ".join(ceiling.raised_by))
 
 
+def unknown(ceiling: str) -> Cure:
+    """For a ceiling that is not on this ladder."""
+    return no_cure(f"the ceiling {ceiling} could not be computed here")
+
+
 def _with_restart(text: str, s: Situation, ladder: Ladder) -> Cure:
     return Cure(f"{text}; takes a restart", risk=restart.cost(s, ladder))
 

@@ -69,13 +69,22 @@ def judge(s: Situation, ladder: Ladder) -> Judgement:
         told = {each.code for each in said if isinstance(each, Finding)}
         open_codes = [code for code in rule.codes if code not in told]
         for each in said:
-            # what is known not to be there needs no judgement
-            if isinstance(each, Absent) and each.why is not Why.MISSING and open_codes:
+            if isinstance(each, Absent) and open_codes:
                 lacking.setdefault(each, []).extend(open_codes)
     found = _told_once(found)
     return Judgement(
         tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code))),
-        tuple(_unjudged(absent, codes) for absent, codes in lacking.items()),
+        not_judged(lacking),
+    )
+
+
+def not_judged(lacking: dict[Absent, list[str]]) -> tuple[Absent, ...]:
+    """The facts that rules lacked, each with the codes that could not be judged without it.
+
+    What is known not to be there needs no judgement.
+    """
+    return tuple(
+        _unjudged(absent, codes) for absent, codes in lacking.items() if absent.why is not Why.MISSING
     )
 
 
