@@ -329,3 +329,17 @@ def let_off(load: Load, after: float = 0.6) -> None:
         assert time.monotonic() < until, load.progress()
         time.sleep(0.005)
     time.sleep(after)
+
+
+def overflow(running: Running, prediction: Prediction, load: Load) -> None:
+    """Let the burst off, and free the workers as soon as tcp main has found their sockets full.
+
+    How fast 6,000 requests come and 4 workers read depends on how busy the machine is; that they come faster than
+    the workers read is what the burst is about, so the workers wait for it.
+    """
+    with hanging(workers(prediction)):
+        until = time.monotonic() + 20
+        while QUEUED not in log_of(running):
+            load.progress()
+            assert time.monotonic() < until, load.progress()
+            time.sleep(0.005)

@@ -18,6 +18,7 @@ from stop_rig import (
     let_off,
     log_of,
     lost,
+    overflow,
     predict,
     server,
     settle,
@@ -69,11 +70,13 @@ def test_1100_at_one_instant_are_served_without_a_stall(running: Running) -> Non
 
 
 def test_6000_at_one_instant_lose_connections_or_stall(
-    running: Running, remark: Callable[[str], None]
+    logging_server: Running, remark: Callable[[str], None]
 ) -> None:
-    assert predict(running.pid).ceiling("hand-off").at < MANY / 2
-    with burst(running, MANY) as load:
-        settle(load, running)
+    prediction = predict(logging_server.pid)
+    assert prediction.ceiling("hand-off").at < MANY / 2
+    with burst(logging_server, MANY) as load:
+        overflow(logging_server, prediction, load)
+        settle(load, logging_server)
         load.stop()
         result = load.result()
     assert result.latency is not None
@@ -87,11 +90,13 @@ def test_6000_at_one_instant_lose_connections_or_stall(
 
 
 def test_6000_beside_a_trickle_of_new_connections_lose_none(
-    running: Running, remark: Callable[[str], None]
+    logging_server: Running, remark: Callable[[str], None]
 ) -> None:
     """Each new connection wakes tcp main, which then looks at those that wait."""
-    with burst(running, MANY, trickle=0.05) as load:
-        settle(load, running)
+    prediction = predict(logging_server.pid)
+    with burst(logging_server, MANY, trickle=0.05) as load:
+        overflow(logging_server, prediction, load)
+        settle(load, logging_server)
         load.stop()
         result = load.result()
     assert result.latency is not None

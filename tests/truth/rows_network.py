@@ -24,7 +24,7 @@ from kamtcp.observe import census
 from kamtcp.observe.inet_diag import State
 from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
-from stop_rig import burst, causes, order, predict, server, settle
+from stop_rig import burst, causes, order, overflow, predict, server, settle
 
 PLACES = ("127.0.0.1", "127.0.0.2")
 BOTH = Scenario(tcp_max_connections=12_000, core=(f"listen=tcp:{PLACES[1]}:5060",))
@@ -157,9 +157,11 @@ def time_wait() -> Outcome:
 def beyond_hand_off(trickle: float | None) -> Outcome:
     """More at one instant than the sockets to the workers take, with and without other events for tcp main."""
     count = 3000
-    with server(Scenario(tcp_max_connections=8000, tcp_children=4), shm_megabytes=256) as running:
-        limit = number(predict(running.pid).ceiling("hand-off"))
+    with server(Scenario(tcp_max_connections=8000, tcp_children=4), shm_megabytes=256, log=True) as running:
+        prediction = predict(running.pid)
+        limit = number(prediction.ceiling("hand-off"))
         with burst(running, count, trickle=trickle) as load:
+            overflow(running, prediction, load)
             settle(load, running)
             load.stop()
             result = load.result()

@@ -18,6 +18,7 @@ from truth_wire import FIRST_CLIENT, SERVER, serve_on_wire, wire
 from kamtcp.host.live import Live
 from kamtcp.loadgen.order import Order
 from kamtcp.loadgen.processes import Load
+from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.schedule import AtOnce, Ramp, Steady
 from kamtcp.loadgen.sources import plan_sources
 from kamtcp.model.instance import Role
@@ -129,7 +130,7 @@ def storm(count: int) -> Outcome:
     return Outcome(
         limit, most, "connections at one instant", f"{count:,} at once, backlog 1024: most queued",
         f"{result.load.answered:,} answered, {causes(result) or 'none failed'}, p50 {result.latency.p50:.2f} s, p99"
-        f" {result.latency.p99:.2f} s; ListenOverflows +{overflows:,}, TCPSynRetrans +{retransmitted:,}",
+        f" {result.latency.p99:.2f} s; ListenOverflows +{overflows:,}, TCPSynRetrans +{retransmitted:,}; {_retried(result)}",
     )  # fmt: skip
 
 
@@ -228,8 +229,17 @@ def final_ack() -> Outcome:
     return Outcome(
         limit, waiting, "connections at one instant", f"{2 * limit} clients 0.2 s away at once, tcp main stopped: queued",
         f"all {connected} connected in the clients' eyes, {result.load.answered} answered,"
-        f" p50 {result.latency.p50:.2f} s, max {result.latency.highest:.2f} s; {seen}",
+        f" p50 {result.latency.p50:.2f} s, max {result.latency.highest:.2f} s; {_retried(result)}; {seen}",
     )  # fmt: skip
+
+
+def _retried(result: Result) -> str:
+    """What the load itself says of the queue: SYNs that had to be sent again, requests that had to be."""
+    syns = ", ".join(
+        f"{count:,} after {times} more" for times, count in sorted(result.load.syn_retried.items())
+    )
+    late = sum(result.load.answer_slow.values())
+    return f"open only after further SYNs: {syns or 'none'}; requests sent again: {late:,}"
 
 
 def _to_wire(what: Order) -> Order:
