@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import Struct
 
+from kamtcp.loadgen.order import Carrier
 from kamtcp.model.target import Target
 from kamtcp.rehearse.scenario import Scenario
 from stop_rig import HARD, Climb, ServerEnded
@@ -32,7 +33,7 @@ class Case(Struct, frozen=True):
     nofile: tuple[int, int] = (HARD, HARD)
     user: bool = True
     target: Target = Target()
-    tls: bool = False
+    carrier: Carrier = Carrier.TCP
 
 
 CLOSED = frozenset(("reset", "closed_before_answer"))
@@ -70,16 +71,35 @@ PLAIN = (
 ENCRYPTED = (
     Case(
         "tls_max_connections=200", "tls-max-connections", COUNTS, Scenario(tls_port=5061, tls_max_connections=200),
-        NO_TLS, ("200 (tls_max_connections",), target=Target(connections=1000, tls=1000), tls=True,
+        NO_TLS, ("200 (tls_max_connections",), target=Target(connections=1000, tls=1000), carrier=Carrier.TLS,
     ),
     Case(
         "TLS low-memory guard, -m 64", "tls-memory-guard", MEMORY, Scenario(tls_port=5061, tls_max_connections=4000),
-        NO_TLS, ("low_mem_threshold1",), target=Target(connections=2000, tls=2000), tls=True,
+        NO_TLS, ("low_mem_threshold1",), target=Target(connections=2000, tls=2000), carrier=Carrier.TLS,
     ),
     Case(
         "TLS low-memory guard, -m 64, RSA key", "tls-memory-guard", MEMORY,
         Scenario(tls_port=5061, tls_max_connections=4000, key="rsa"), NO_TLS, ("low_mem_threshold1",),
-        target=Target(connections=2000, tls=2000), tls=True,
+        target=Target(connections=2000, tls=2000), carrier=Carrier.TLS,
+    ),
+)  # fmt: skip
+
+
+WEB = (
+    Case(
+        "-m 64, WS", "shared-memory", MEMORY, Scenario(websocket=True, tcp_max_connections=4000), CLOSED | WAITS,
+        ("WebSocket",), target=Target(connections=2000, ws=2000), carrier=Carrier.WS,
+    ),
+    Case(
+        "TLS low-memory guard, -m 64, WSS", "tls-memory-guard", MEMORY,
+        Scenario(tls_port=5061, websocket=True, tls_max_connections=4000), NO_TLS, ("low_mem_threshold1",),
+        target=Target(connections=2000, wss=2000), carrier=Carrier.WSS,
+    ),
+    Case(
+        "-m 64, TLS, no guard", "shared-memory", MEMORY,
+        Scenario(tls_port=5061, tls_max_connections=4000, modparams=(
+            'modparam("tls", "low_mem_threshold1", 0)', 'modparam("tls", "low_mem_threshold2", 0)',
+        )), NO_TLS | WAITS, (), target=Target(connections=2000, tls=2000), carrier=Carrier.TLS,
     ),
 )  # fmt: skip
 

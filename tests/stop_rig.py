@@ -221,7 +221,11 @@ class Climb(Struct, frozen=True):
 
 
 def climb(
-    running: Running, *, target: Target = NO_TARGET, tls: bool = False, answer_timeout: float = 2.0
+    running: Running,
+    *,
+    target: Target = NO_TARGET,
+    carrier: Carrier = Carrier.TCP,
+    answer_timeout: float = 2.0,
 ) -> Climb:
     """Predict, hold 15 % of that, predict again, then open connections until no more are answered.
 
@@ -229,7 +233,7 @@ def climb(
         ServerEnded: the server ended instead.
     """
     try:
-        return _climb(running, target, tls, answer_timeout)
+        return _climb(running, target, carrier, answer_timeout)
     except Exception as error:
         until = time.monotonic() + 3.0  # whatever went wrong, a server that is ending is the reason
         while not has_ended(running) and time.monotonic() < until:
@@ -239,14 +243,14 @@ def climb(
         raise
 
 
-def _climb(running: Running, target: Target, tls: bool, answer_timeout: float) -> Climb:
-    host, port = running.standin, 5061 if tls else 5060
-    more: dict[str, object] = {"answer_timeout": answer_timeout}
-    if tls:
-        more |= {"carrier": Carrier.TLS, "concurrency": 1}
+def _climb(running: Running, target: Target, carrier: Carrier, answer_timeout: float) -> Climb:
+    host, port = running.standin, 5061 if carrier.secure else 5060
+    more: dict[str, object] = {"answer_timeout": answer_timeout, "carrier": carrier}
+    if carrier.secure:
+        more |= {"concurrency": 1}
 
     def schedule(count: int) -> Schedule:
-        return AtOnce(count) if tls else Steady(count, PER_SECOND)
+        return AtOnce(count) if carrier.secure else Steady(count, PER_SECOND)
 
     empty = predict(running.pid, target)
     share = int(0.15 * empty.at)
@@ -278,7 +282,9 @@ def _climb(running: Running, target: Target, tls: bool, answer_timeout: float) -
 
 
 def _by_command_line(running: Running, target: Target) -> tuple[str, int]:
-    stated = ["--connections", str(target.connections), "--tls", str(target.tls)] if target.stated else []
+    stated = ["--connections", str(target.connections)] if target.stated else []
+    for name, share in (("--tls", target.tls), ("--ws", target.ws), ("--wss", target.wss)):
+        stated += [name, str(share)] if share else []
     done = command_line("check", "--instance", str(running.pid), "--json", *stated)
     assert done.returncode in (0, 1), done.stderr
     (only,) = judged(done.stdout)

@@ -50,7 +50,7 @@ def test_a_limit_on_tls_is_named_and_met_where_check_says(
 ) -> None:
     def one_try() -> Climb:
         with server(case.config, nofile=case.nofile, log=True) as running:
-            return climb(running, target=case.target, tls=True, answer_timeout=5.0)
+            return climb(running, target=case.target, carrier=case.carrier, answer_timeout=5.0)
 
     hold_to_prediction(case, first_whole(case.title, one_try, remark), compare)
 

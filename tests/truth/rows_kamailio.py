@@ -17,7 +17,7 @@ from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.schedule import Steady
 from kamtcp.rehearse.kamailio import Running
 from kamtcp.rehearse.scenario import Scenario
-from stop_cases import ENCRYPTED, PLAIN, TRIES, Case
+from stop_cases import ENCRYPTED, PLAIN, TRIES, WEB, Case
 from stop_rig import (
     HARD,
     QUEUED,
@@ -42,9 +42,12 @@ def climbed(case: Case) -> Outcome:
     ended = ""
     for _ in range(TRIES):
         try:
-            with server(case.config, nofile=case.nofile, user=case.user, log=case.tls) as running:
+            with server(case.config, nofile=case.nofile, user=case.user, log=case.carrier.secure) as running:
                 found = climb(
-                    running, target=case.target, tls=case.tls, answer_timeout=5.0 if case.tls else 2.0
+                    running,
+                    target=case.target,
+                    carrier=case.carrier,
+                    answer_timeout=5.0 if case.carrier.secure else 2.0,
                 )
         except ServerEnded as end:
             ended = str(end)
@@ -162,7 +165,7 @@ def private_memory(megabytes: int) -> Outcome:
 
 ROWS = (
     *(Row(f"stop-{number_}", case.title, case.ceiling, case.tolerance, partial(climbed, case), quick=False)
-      for number_, case in enumerate((*PLAIN, *ENCRYPTED))),
+      for number_, case in enumerate((*PLAIN, *ENCRYPTED, *WEB))),
     Row("hand-off-2", "tcp_children=2, all at one instant", "hand-off", COUNTS, partial(hand_off, 2)),
     Row("hand-off-8", "tcp_children=8, all at one instant", "hand-off", COUNTS, partial(hand_off, 8)),
     Row("worker-descriptors", "soft RLIMIT_NOFILE 200 of 2 workers", "worker-descriptors", COUNTS, worker_descriptors),
