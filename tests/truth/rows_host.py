@@ -24,13 +24,16 @@ from kamtcp.loadgen.schedule import Steady
 from kamtcp.loadgen.sources import plan_sources
 from kamtcp.observe import conntrack
 from kamtcp.rehearse.scenario import Scenario
-from kamtcp.rehearse.standin import StandIn
 from stop_rig import SECOND_BASE, causes, order, predict, server, settle
 
 FILES = "/proc/sys/fs/file-max"
 WATCHES = "/proc/sys/fs/epoll/max_user_watches"
 TRACKED = "/proc/sys/net/netfilter/nf_conntrack_max"
 SEND_BUFFER = "/proc/sys/net/core/wmem_default"
+#: rules that make conntrack work in a namespace
+TRACK = (
+    "add table ip t", "add chain ip t c { type filter hook input priority 0; }", "add rule ip t c ct state new counter",
+)  # fmt: skip
 LARGE = Scenario(tcp_max_connections=18_000)
 
 
@@ -120,9 +123,8 @@ def tracked_anywhere() -> int:
             places.setdefault(os.readlink(f"/proc/{pid}/ns/net"), int(pid))
     most = 0
     for pid in places.values():
-        with suppress(Exception):  # a process that ended, a namespace without the table
-            entries = conntrack.collect(Live(), pid).get("entries")
-            most = max(most, entries if isinstance(entries, int) else 0)
+        with suppress(OSError):  # a process that ended, a namespace without the table
+            most = max(most, conntrack.collect(Live(), pid).entries)
     return most
 
 
@@ -134,17 +136,9 @@ def conntrack_table() -> Outcome:
     if top > 15_000:
         raise NotProven(f"a namespace of this machine has {others} conntrack entries")
 
-    def prepare(host: StandIn) -> None:
-        nft(
-            host,
-            "add table ip t",
-            "add chain ip t c { type filter hook input priority 0; }",
-            "add rule ip t c ct state new counter",
-        )
-
     first = top - 500
     with (
-        server(LARGE, shm_megabytes=400, prepare=prepare) as running,
+        server(LARGE, shm_megabytes=400, prepare=lambda host: nft(host, *TRACK)) as running,
         Load(order(running.standin, Steady(first, 3000.0))) as load,
     ):
         settle(load, running)

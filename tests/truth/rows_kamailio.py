@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -164,8 +165,8 @@ def private_memory(megabytes: int) -> Outcome:
 
 
 ROWS = (
-    *(Row(f"stop-{number_}", case.title, case.ceiling, case.tolerance, partial(climbed, case), quick=False)
-      for number_, case in enumerate((*PLAIN, *ENCRYPTED, *WEB))),
+    *(Row(re.sub(r"\W+", "-", case.title.lower()).strip("-"), case.title, case.ceiling, case.tolerance, partial(climbed, case))
+      for case in (*PLAIN, *ENCRYPTED, *WEB)),
     Row("hand-off-2", "tcp_children=2, all at one instant", "hand-off", COUNTS, partial(hand_off, 2)),
     Row("hand-off-8", "tcp_children=8, all at one instant", "hand-off", COUNTS, partial(hand_off, 8)),
     Row("worker-descriptors", "soft RLIMIT_NOFILE 200 of 2 workers", "worker-descriptors", COUNTS, worker_descriptors),

@@ -8,7 +8,9 @@ import rows_kamailio
 import rows_kernel
 import rows_network
 import rows_queue
+import rows_rates
 import rows_table
+import rows_timers
 from truth_row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -19,10 +21,20 @@ ROWS: tuple[Row, ...] = (
     *rows_kernel.ROWS,
     *rows_cgroup.ROWS,
     *rows_table.ROWS,
+    *rows_rates.ROWS,
+    *rows_timers.ROWS,
 )
 
 #: timers of the chain that rows speak of
-TIMERS = frozenset[str]()
+TIMERS = frozenset(("tcp-lifetime", "tls-lifetime", "websocket-ping"))
 
 #: ceilings without a row: what would have to be there
-WITHOUT_ROW: dict[str, str] = {}
+WITHOUT_ROW: dict[str, str] = {
+    "nr-open": "no process here may have more than the hard limit of descriptors, which lies far below fs.nr_open",
+    "kernel-memory": "the memory of the whole machine would have to be used up",
+    "cgroup-pids": "bounds tcp_children, not connections",
+    "hash-chains": "no counter tells; what a longer chain costs is lost in the noise of a shared machine",
+    "per-source-limit": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
+    "per-source-scan": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
+    "packet-backlog": "when softirq pauses, and for how long, can't be brought about on purpose",
+}
