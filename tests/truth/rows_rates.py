@@ -89,7 +89,7 @@ def handshakes() -> Outcome:
 
 
 def churn() -> Outcome:
-    """Closed flows stay in the table for as long as nf_conntrack_tcp_timeout_time_wait says."""
+    """Closed flows count in the table until they are collected, long after nf_conntrack_tcp_timeout_time_wait."""
 
     def prepare(host: StandIn) -> None:
         nft(host, *TRACK)
@@ -110,7 +110,7 @@ def churn() -> Outcome:
             load.result()
             closed = time.monotonic()
         assert entries() >= 500, f"{entries()} entries"
-        assert until(lambda: entries() < 250, 30.0), f"{entries()} entries after 30 s"
+        assert until(lambda: entries() < 250, 90.0, every=0.2), f"{entries()} entries after 90 s"
         stay = time.monotonic() - closed
     return Outcome(
         number(ceiling), (top.value - held.value) / stay, ceiling.unit, "nf_conntrack_max / how long 500 closed flows stayed", f"{stay:.1f} s",

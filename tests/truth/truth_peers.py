@@ -7,12 +7,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kamtcp.loadgen.sip import Requests
-
 NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT
 CLIENT = "127.0.1.1"
 SERVER = "127.0.0.1"
-_OPTIONS = Requests("OPTIONS", "TCP", f"{SERVER}:5060", "plain")
+_OPTIONS = (
+    f"OPTIONS sip:{SERVER} SIP/2.0\r\nVia: SIP/2.0/TCP {CLIENT};branch=z9hG4bKplain%d\r\nMax-Forwards: 70\r\n"
+    f"From: <sip:plain@{CLIENT}>;tag=%d\r\nTo: <sip:plain@{SERVER}>\r\nCall-ID: plain%d\r\nCSeq: 1 OPTIONS\r\n"
+    "Content-Length: 0\r\n\r\n"
+)
 
 
 def connect(address: str = SERVER, port: int = 5060) -> socket.socket:
@@ -39,8 +41,6 @@ class Peers:
         self.held: list[socket.socket] = []
         self._timeout = answer_timeout
         self._number = 0
-        self._template = _OPTIONS.template()
-        self._places = len(_OPTIONS.numbers(0))
 
     def open(self, count: int) -> str:
         """Open and ask, one after another; "" when all are answered, else how the first one was not."""
@@ -49,7 +49,7 @@ class Peers:
             client.settimeout(self._timeout)
             self._number += 1
             try:
-                client.sendall(self._template % ((self._number,) * self._places))
+                client.sendall((_OPTIONS % ((self._number,) * 3)).encode())
                 data = client.recv(4096)
             except OSError as error:
                 client.close()
