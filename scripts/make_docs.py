@@ -1,8 +1,10 @@
 """Writes the generated files below docs/, or with --check says which of them are stale (exit 1).
 
     docs/check.schema.json         JSON Schema of `kamtcp check --json`
+    docs/explain.schema.json       of `kamtcp explain --json`; explain-list.schema.json of its --list
     docs/reference/ceilings.md     a row for each ceiling that DESIGN names, and what it is on the reference set-up
     docs/reference/findings.md     every finding code
+    docs/reference/...             a page for each setting, ceiling and finding, and indexes (reference_pages.py)
 
 The reference set-up is a recording of a real Kamailio (tests/data/make_reference.py), judged here and now: the same
 recording, the same code, the same bytes.
@@ -10,6 +12,7 @@ recording, the same code, the same bytes.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -18,11 +21,14 @@ import msgspec
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
+
+import reference_pages  # noqa: E402
 
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
 from kamtcp.capacity.timers import Timer  # noqa: E402
+from kamtcp.cli import explain_document  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402
@@ -101,6 +107,7 @@ TIME = (
 )  # fmt: skip
 
 
+@functools.cache
 def reference() -> Verdict:
     """The reference set-up, judged against TARGET."""
     snapshot = take(samples(load(REFERENCE))[0])
@@ -180,8 +187,8 @@ def _ceiling_rows(named: Named, verdict: Verdict) -> list[str]:
         entry = BY_NAME[name]
         question = (entry.compute.__doc__ or "").strip().split("\n\n")[0]
         found.append(_cells(
-            named.words, f"`{name}`", entry.spec.effect.value, question, _state(row(name, verdict)),
-            ", ".join(f"`{each}`" for each in entry.spec.raised_by), entry.spec.source,
+            named.words, f"[`{name}`](ceilings/{name}.md)", entry.spec.effect.value, question, _state(row(name, verdict)),
+            ", ".join(reference_pages.setting_link(each, "") for each in entry.spec.raised_by), entry.spec.source,
         ))  # fmt: skip
     return found
 
@@ -191,7 +198,7 @@ def _state(found: Row) -> str:
 
 
 def _cells(*cells: str) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(reference_pages.cell, cells)) + " |"
 
 
 def findings_page() -> str:
@@ -202,45 +209,79 @@ def findings_page() -> str:
         "| code | name | severity | what is wrong | source |", "|---|---|---|---|---|",
     ]  # fmt: skip
     lines += [
-        _cells(each.code, f"`{each.name}`", each.severity.value, each.meaning, each.source)
+        _cells(
+            f"[{each.code}](findings/{each.code}.md)",
+            f"`{each.name}`",
+            each.severity.value,
+            each.meaning,
+            each.source,
+        )
         for each in sorted(CODES, key=lambda each: each.code)
     ]
     return "\n".join(lines) + "\n"
 
 
-def schema() -> str:
-    """docs/check.schema.json."""
+SCHEMAS = {
+    "docs/check.schema.json": (SCHEMA, "kamtcp check --json", Document),
+    "docs/explain.schema.json": (explain_document.SCHEMA, "kamtcp explain --json", explain_document.Document),
+    "docs/explain-list.schema.json": (
+        explain_document.LIST_SCHEMA, "kamtcp explain --list --json", explain_document.ListDocument,
+    ),
+}  # fmt: skip
+
+
+def schema(name: str, command: str, shape: type[Struct]) -> str:
+    """JSON Schema of what a command prints."""
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{SCHEMA}: what `kamtcp check --json` prints",
-        **msgspec.json.schema(Document),
+        "title": f"{name}: what `{command}` prints",
+        **msgspec.json.schema(shape),
     }
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
-PAGES = {
-    "docs/check.schema.json": schema,
-    "docs/reference/ceilings.md": ceilings_page,
-    "docs/reference/findings.md": findings_page,
-}
+def pages() -> dict[str, str]:
+    """All generated files, by their path below the root."""
+    verdict = reference()
+    seen = {name: _state(row(name, verdict)) for name in BY_NAME}
+    return {
+        **{name: schema(*each) for name, each in SCHEMAS.items()},
+        **reference_pages.pages(seen, verdict.findings),
+        "docs/reference/ceilings.md": ceilings_page(),
+        "docs/reference/findings.md": findings_page(),
+    }
+
+
+def left_over(wanted: dict[str, str]) -> list[str]:
+    """Files of the reference that nothing makes any more."""
+    there = (ROOT / reference_pages.FOLDER).rglob("*.md")
+    return sorted(name for each in there if (name := str(each.relative_to(ROOT))) not in wanted)
 
 
 def main(arguments: list[str]) -> int:
-    """Write all pages; with --check write none, name the stale ones."""
-    stale = []
-    for name, make in PAGES.items():
-        path, text = ROOT / name, make()
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        stale.append(name)
-        if "--check" not in arguments:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    if "--check" in arguments and stale:
-        print(f"stale, run `make docs`: {', '.join(stale)}")
+    """Write all pages and remove those that are no more; with --check do neither, name them."""
+    wanted, check = pages(), "--check" in arguments
+    stale = [name for name, text in wanted.items() if _text(ROOT / name) != text]
+    gone = left_over(wanted)
+    if check and (stale or gone):
+        print(f"stale, run `make docs`: {_shown([*stale, *gone])}")
         return 1
-    print("nothing to renew" if not stale else f"renewed: {', '.join(stale)}")
+    for name in stale:
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(wanted[name], encoding="utf-8")
+    for name in gone:
+        (ROOT / name).unlink()
+    print(f"renewed: {_shown([*stale, *gone])}" if stale or gone else "nothing to renew")
     return 0
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _shown(names: list[str]) -> str:
+    most = 8
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 if __name__ == "__main__":

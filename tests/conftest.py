@@ -63,9 +63,11 @@ def environment():
 def own_state(monkeypatch):
     """No test reads or writes the target and the memory of the machine it runs on: below /proc nothing can be made."""
     from kamtcp.cli import highest, target
+    from kamtcp.survey import accepted
 
     monkeypatch.setattr(highest, "FILE", "/proc/nowhere/highest.json")
     monkeypatch.setattr(target, "TARGET_FILE", "/proc/nowhere/target.toml")
+    monkeypatch.setattr(accepted, "ACCEPT_FILE", "/proc/nowhere/accept.toml")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
     KamtcpError
      ├─ UsageError         the caller asked for something that can't be meant   (exit 2)
+     │   └─ ConfigError    a configuration that Kamailio would refuse
      ├─ ParseError         a text or message is not what its source should print
      ├─ NotRecorded        the recording doesn't hold this read
      ├─ RecordingError     a file is no recording, is cut, or is damaged        (exit 2)
@@ -22,6 +23,19 @@ class KamtcpError(Exception):
 
 class UsageError(KamtcpError):
     """An option or file of the caller is wrong; the text says what was expected."""
+
+
+class ConfigError(UsageError):
+    """A configuration that Kamailio would refuse.
+
+    Args:
+        shown: for each thing that is wrong: FILE:LINE and what, the line, and a caret below the word.
+    """
+
+    def __init__(self, shown: tuple[tuple[str, ...], ...]) -> None:
+        self.shown = shown
+        more = f" (and {len(shown) - 1} more)" if len(shown) > 1 else ""
+        super().__init__(f"{shown[0][0]}{more}")
 
 
 class ParseError(KamtcpError):

@@ -34,6 +34,7 @@ NOT_THERE = Parameter("none", Origin.DEFAULT, "not in 5.6.3")
         ("websocket-ping", {"parameters": {"websocket.keepalive_mechanism": 0}}, None,
          "keepalive_mechanism=0, keepalive_timeout=180"),
         ("websocket-ping", {"modules": ("tm", "tls")}, None, "module websocket is not loaded"),
+        ("middle-lb", {"target": {"middle": {"lb": 350}}}, 350, "target"),
         # 7,200 + 9 x 75
         ("tcp-keepalive", {}, 1275, "600 s idle + 9 probes x 75 s"),
         # the listener's own values come before the kernel's: 60 + 3 x 75

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kamtcp.catalogue.entry import Entry, Kind, Scope, Type
+from kamtcp.catalogue.entry import Effect, Entry, Kind, Scope, Type
 from kamtcp.catalogue.load import entries
 from kamtcp.catalogue.versions import default_on, exists_on
+from kernel_effects import NOT_SHOWN, OWN_TEST, READS_BACK, SOCKET_SAYS, inside, why_not_shown
 
 RELEASE = os.uname().release
 WRITE_ONLY = "net.ipv4.route.flush"
@@ -66,20 +67,40 @@ def why_untested(entry: Entry) -> list[str]:
     if exists_on(entry, "6.18") is False:
         return [f"everything: only since {entry.project} {entry.since}"]
     if entry.scope is not Scope.NAMESPACE or not entry.id.startswith("net."):
-        found += ["default: the machine may be tuned"] if plain(entry.default) and entry.default else []
+        tuned = plain(entry.default) and entry.default and entry.scope is not Scope.IPC
+        found += ["default: the machine may be tuned"] if tuned else []
         found += ["range: not ours to write"] if bounds(entry) else []
     elif entry.default and not plain(entry.default):
         found.append("default: depends on the machine")
     elif entry.id in COPIED:
         found.append("default: copied from the first namespace")
-    if entry.range and not bounds(entry):
+    if entry.range and not bounds(entry) and entry.id not in READS_BACK:
         found.append("range: in words")
-    return found
+    return [*found, *why_no_effect(entry)]
+
+
+def why_no_effect(entry: Entry) -> list[str]:
+    """Why no test shows what a change does."""
+    if entry.kind is Kind.COUNTER or entry.id in OWN_TEST:
+        return []
+    if entry.scope is Scope.NAMESPACE and entry.id.startswith("net."):
+        why = why_not_shown(entry.id)
+        return [f"effect: {why}"] if why else []
+    if entry.takes_effect is Effect.NEVER:
+        return ["effect: nothing reads it"]
+    return ["effect: not ours to write"] if entry.scope is not Scope.NAMESPACE_FIXED else []
 
 
 def test_what_is_not_tested_is_listed_with_its_reason(golden):
     lines = [f"{each.id}: {'; '.join(why_untested(each))}" for each in SYSCTLS if why_untested(each)]
     golden("untested-settings.txt", "\n".join(lines) + "\n")
+
+
+def test_effects_that_are_not_shown_are_named_once_and_exist():
+    names = set(entries())
+    assert OWN_TEST | set(SOCKET_SAYS) | set(READS_BACK) <= names
+    assert not OWN_TEST & set(SOCKET_SAYS)
+    assert all(any(name.startswith(start) for name in names) for start in NOT_SHOWN)
 
 
 pytestmark = pytest.mark.netns
@@ -199,21 +220,6 @@ def test_it_takes_what_is_in_range_and_refuses_what_is_not(entry, child):
             assert back is None, f"took {value} as {back}"
         else:
             assert back == value, f"{value} reads back as {back}"
-
-
-def inside(script: str) -> str:
-    """Run lines of Python in a network namespace with lo up; what they print."""
-    head = (
-        "import os, socket, struct, subprocess, sys\n"
-        "def put(name, value):\n    open('/proc/sys/' + name.replace('.', '/'), 'w').write(value)\n"
-        "def get(name):\n    return open('/proc/sys/' + name.replace('.', '/')).read().strip()\n"
-        "def backlog(s):\n    return struct.unpack_from('B', s.getsockopt(6, 11, 192), 0) and "
-        "struct.unpack_from('I', s.getsockopt(6, 11, 192), 28)[0]\n"
-    )
-    done = subprocess.run(["unshare", "--net", "bash", "-c", 'ip link set lo up && exec "$0" -c "$1"', sys.executable, head + script],
-                          capture_output=True, check=False, timeout=30)  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
 
 
 class TestWhenAChangeTakesEffect:

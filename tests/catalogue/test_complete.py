@@ -82,7 +82,7 @@ def test_every_sizing_function_is_used():
 
 def test_the_files_are_the_subjects():
     folder = HERE.parents[1] / "src/kamtcp/catalogue"
-    assert {path.stem for path in folder.glob("*.toml")} == {*SUBJECTS, "left_out"}
+    assert {path.stem for path in folder.glob("*.toml")} == {*SUBJECTS, "left_out", "symptoms"}
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)

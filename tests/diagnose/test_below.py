@@ -98,7 +98,8 @@ class TestCures:
         found = only("CFG010", target=BIG, **lowered(2048))
         assert not found.now.possible
         assert (
-            found.for_good.text == "tcp_max_connections=22000 in /etc/kamailio/kamailio.cfg; takes a restart"
+            found.for_good.text
+            == "tcp_max_connections=22000 in /etc/kamailio/kamailio.cfg:41; takes a restart"
         )
         assert found.for_good.risk == (
             "a restart drops 400 connections; if all come back at once, up to 400 a second are served: all in about 1 s"

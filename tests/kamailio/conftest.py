@@ -1,15 +1,11 @@
 """Captured replies, and a real Kamailio for the tests that are marked `kamailio`.
 
-KAMTCP_KAMAILIO_ROOT: directory into which a Kamailio was unpacked (`usr/sbin/kamailio` below it). It runs from there,
-in network and PID namespaces of its own, with all five kinds of RPC endpoint.
+It runs in a stand-in host, with all five kinds of RPC endpoint.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,19 +14,19 @@ from typing import TypeVar
 import pytest
 
 from kamtcp.host.door import Endpoint, Transport
+from kamtcp.rehearse.kamailio import CTL, Running, start_kamailio
+from kamtcp.rehearse.standin import StandIn
 
 T = TypeVar("T")
 CAPTURES = Path(__file__).parent / "captures"
-LIBRARY = "lib/x86_64-linux-gnu"
 
 CONFIG = """#!KAMAILIO
 debug=-1
-log_stderror=yes
+log_stderror=no
 children=1
 tcp_children=2
 tcp_max_connections=512
 listen=tcp:127.0.0.1:25060
-mpath="{modules}/"
 loadmodule "kex.so"
 loadmodule "corex.so"
 loadmodule "pv.so"
@@ -41,6 +37,7 @@ loadmodule "cfg_rpc.so"
 loadmodule "jsonrpcs.so"
 loadmodule "counters.so"
 loadmodule "xhttp.so"
+modparam("ctl", "binrpc", "unixs:{ctl}")
 modparam("ctl", "binrpc", "unixs:{run}/ctl")
 modparam("ctl", "binrpc", "tcp:127.0.0.1:2049")
 modparam("jsonrpcs", "transport", 7)
@@ -58,8 +55,8 @@ event_route[xhttp:request] {{
 class RealKamailio:
     """A running server; `inside` calls something in a thread that is in its network namespace."""
 
-    def __init__(self, run: Path, pid: int) -> None:
-        self.run, self.pid = run, pid
+    def __init__(self, running: Running, run: Path) -> None:
+        self.run, self.pid = run, running.pid
         self.endpoints = {
             Transport.BINRPC_UNIX: Endpoint(Transport.BINRPC_UNIX, f"{run}/ctl"),
             Transport.BINRPC_TCP: Endpoint(Transport.BINRPC_TCP, "127.0.0.1:2049"),
@@ -67,7 +64,7 @@ class RealKamailio:
             Transport.JSON_FIFO: Endpoint(Transport.JSON_FIFO, f"{run}/rpc.fifo", str(run)),
             Transport.JSON_HTTP: Endpoint(Transport.JSON_HTTP, "http://127.0.0.1:25060/RPC"),
         }
-        self.thread = ThreadPoolExecutor(1, initializer=_enter, initargs=(pid,))
+        self.thread = ThreadPoolExecutor(1, initializer=_enter, initargs=(self.pid,))
 
     def inside(self, work: Callable[..., T], *args: object, **named: object) -> T:
         return self.thread.submit(work, *args, **named).result(timeout=20)
@@ -85,43 +82,28 @@ def _enter(pid: int) -> None:
 
 @pytest.fixture(scope="session")
 def kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealKamailio]:
-    """A Kamailio with BINRPC over unix and tcp, JSON-RPC over datagram, FIFO and HTTP."""
+    """A Kamailio with BINRPC over unix and tcp, JSON-RPC over datagram, FIFO and HTTP.
+
+    Its sockets are in a folder of this machine, which a stand-in host sees at the same path.
+    """
     root = os.environ.get("KAMTCP_KAMAILIO_ROOT")
     if not root:
         pytest.skip("KAMTCP_KAMAILIO_ROOT is not set: no Kamailio to start")
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
     run = tmp_path_factory.mktemp("k")
-    config = run / "kamailio.cfg"
-    config.write_text(CONFIG.format(run=run, modules=f"{root}/usr/{LIBRARY}/kamailio/modules"))
-    script = f"ip link set lo up && exec {root}/usr/sbin/kamailio -DD -E -f {config} -m 32 -M 4 -Y {run} -P {run}/pid"
-    starter = subprocess.Popen(
-        ["unshare", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", script],
-        env={**os.environ, "LD_LIBRARY_PATH": f"{root}/{LIBRARY}:{root}/usr/{LIBRARY}"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        server = RealKamailio(run, _wait(starter, run))
+    with (
+        StandIn(root, name="five") as host,
+        start_kamailio(
+            host,
+            config=CONFIG.format(run=run, ctl=CTL),
+            args=("-m", "32", "-M", "4", "-Y", str(run)),
+            user=False,
+        ) as running,
+    ):
+        server = RealKamailio(running, run)
         yield server
         server.thread.shutdown()
-    finally:
-        starter.send_signal(
-            signal.SIGKILL
-        )  # --kill-child takes the namespace's init, and so all of it, along
-        starter.wait(10)
-
-
-def _wait(starter: subprocess.Popen[bytes], run: Path) -> int:
-    """The pid of the attendant, once its sockets are there."""
-    until = time.monotonic() + 15
-    while time.monotonic() < until and starter.poll() is None:
-        children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children").read_text().split()
-        if children and all((run / name).exists() for name in ("ctl", "rpc.sock", "rpc.fifo")):
-            time.sleep(0.5)  # the workers fork after the sockets are made
-            return int(children[0])
-        time.sleep(0.05)
-    pytest.fail("Kamailio did not start")
 
 
 def binrpc_capture(name: str) -> tuple[bytes, bytes]:

@@ -72,7 +72,7 @@ def test_a_command_that_is_not_there_is_missing(binrpc_reply, json_reply):
     for endpoint, fault in ((CTL, binrpc_reply("own/no.such")), (DGRAM, FAULT)):
         version = (binrpc_reply if endpoint is CTL else json_reply)("own/core.version")
         rpc = Rpc(Replies((endpoint, VERSION, version), (endpoint, ("tls.info",), fault)), [endpoint])
-        found = rpc.fact(levels.tls_info, "tls.info")
+        found = rpc.fact(levels.counters, "tls.info")
         assert (found.source, found.why) == ("tls.info", Why.MISSING)
 
 
@@ -88,7 +88,7 @@ def test_other_failures_of_a_command_keep_their_reason(json_reply):
         ),
         [DGRAM],
     )
-    assert rpc.fact(levels.tls_info, "tls.info").why is Why.TIMEOUT
+    assert rpc.fact(levels.counters, "tls.info").why is Why.TIMEOUT
     assert rpc.fact(levels.tcp_info, "core.tcp_info").detail == "fault 500: tcp support disabled"
     assert rpc.fact(levels.shm, "shm.stats").why is Why.MALFORMED
     assert rpc.endpoint == DGRAM

@@ -56,11 +56,13 @@ def tcp_main_descriptors(s: Situation) -> Ceiling:
     if isinstance(main, Absent):
         return TCP_MAIN.unseen(main, goal=s.goal_held)
     if isinstance(main.nofile_soft, Unlimited):
-        return TCP_MAIN.none(f"RLIMIT_NOFILE of pid {main.pid} is unlimited", now=s.opened)
+        return TCP_MAIN.none(f"RLIMIT_NOFILE of {main.label} is unlimited", now=s.opened)
     if isinstance(main.nofile_soft, Absent):
         return TCP_MAIN.unseen(main.nofile_soft, goal=s.goal_held)
     raised = "" if s.number("open_files_limit") != main.nofile_soft else ", from open_files_limit"
-    soft = Figure(main.nofile_soft, f"RLIMIT_NOFILE soft of pid {main.pid}, tcp main{raised}", Origin.READ)
+    soft = Figure(
+        main.nofile_soft, f"RLIMIT_NOFILE soft of {main.label}, tcp main{raised}", s.require().seen_as
+    )
     other = _other_descriptors(s)
     if isinstance(other, Absent):
         return TCP_MAIN.unseen(other, goal=s.goal_held)
@@ -114,7 +116,7 @@ def descriptor_table(s: Situation) -> Ceiling:
     start = s.figure("tcp_max_connections" if isinstance(hard, Absent) else "tcp_max_connections_hard")
     top = Figure(start.value, "tcp_max_connections at start", start.origin)
     processes = s.require().process_count
-    room = Figure(5 * processes, f"5 x {processes} processes", Origin.READ)
+    room = Figure(5 * processes, f"5 x {processes} processes", s.require().seen_as)
     figures = (top, room, other)
     if s.number("tcp_main_threads") == 1:
         threads = Figure(
@@ -146,7 +148,7 @@ def worker_descriptors(s: Situation) -> Ceiling:
     finite = [soft for soft in softs if isinstance(soft, int)]
     if not finite:
         return WORKERS.none("RLIMIT_NOFILE of every worker is unlimited")
-    low = Figure(min(finite), f"lowest RLIMIT_NOFILE soft of {len(workers)} workers", Origin.READ)
+    low = Figure(min(finite), f"lowest RLIMIT_NOFILE soft of {len(workers)} workers", s.require().seen_as)
     base = _worker_base(s)
     goal = None if s.worst_second is None else round(s.worst_second * WORKER_HOLD_SECONDS)
     return WORKERS.met(
@@ -163,7 +165,7 @@ def _worker_base(s: Situation) -> Figure:
     """
     counts = [worker.descriptors for worker in s.workers if isinstance(worker.descriptors, int)]
     if counts and min(counts) < WORKER_BASE:
-        return Figure(min(counts), "descriptors of the idlest worker now", Origin.READ)
+        return Figure(min(counts), "descriptors of the idlest worker now", s.require().seen_as)
     return Figure(WORKER_BASE, "descriptors of a worker that are not connections", Origin.REFERENCE)
 
 
@@ -204,7 +206,7 @@ def file_max(s: Situation) -> Ceiling:
     if s.instance and not isinstance(s.tcp_main, Absent):
         capabilities = s.tcp_main.capabilities
         if isinstance(capabilities, int) and capabilities >> CAP_SYS_ADMIN & 1:
-            return FILE_MAX.none(f"pid {s.tcp_main.pid} has CAP_SYS_ADMIN, which fs.file-max does not stop")
+            return FILE_MAX.none(f"{s.tcp_main.label} has CAP_SYS_ADMIN, which fs.file-max does not stop")
     top = Figure(machine.files_max, "fs.file-max", Origin.READ)
     used = Figure(machine.files_allocated, "files open on this machine", Origin.READ)
     return FILE_MAX.met(

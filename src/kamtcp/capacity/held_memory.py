@@ -36,7 +36,7 @@ def shared_memory(s: Situation) -> Ceiling:
     if isinstance(shm, Absent) or isinstance(price, Absent):
         return SHM.unseen(unseen(shm, price), goal=s.goal_held)
     opened = s.opened_figure()
-    free = Figure(max(0, shm.free), "bytes free in shared memory", Origin.READ)
+    free = Figure(max(0, shm.free), "bytes free in shared memory", s.require().seen_as)
     return SHM.met(
         int(opened.value + free.value // price.bytes),
         f"{opened.value:.0f} ({opened.what}) + {free.value:.0f} ({free.what}) / {price.bytes:.0f} ({price.working})",
@@ -56,7 +56,7 @@ def tls_memory_guard(s: Situation) -> Ceiling:
     if isinstance(shm, Absent) or isinstance(price, Absent):
         return GUARD.unseen(unseen(shm, price), goal=s.goal_held)
     opened = s.opened_figure()
-    free = Figure(max(0, shm.free), "bytes free in shared memory", Origin.READ)
+    free = Figure(max(0, shm.free), "bytes free in shared memory", instance.seen_as)
     room = max(0.0, free.value - threshold.value)
     # the guard is asked before a connection is taken: the one that crosses it is still served
     more = -(-room // price.bytes)
@@ -120,5 +120,5 @@ def _pkg_base(s: Situation, table: float) -> Figure:
     candidates = [*s.workers] + ([] if isinstance(main, Absent) else [main])
     used = [p.pkg_used_bytes for p in candidates if isinstance(p.pkg_used_bytes, int)]
     if used:
-        return Figure(max(0.0, max(used) - table), "bytes used besides the table", Origin.READ)
+        return Figure(max(0.0, max(used) - table), "bytes used besides the table", s.require().seen_as)
     return Figure(reference.PKG_BASE_BYTES, "bytes used besides the table", Origin.REFERENCE)

@@ -55,7 +55,7 @@ def accept_queue(s: Situation) -> Ceiling:
     listener = _tightest(s)
     if isinstance(listener, Absent):
         return ACCEPT_QUEUE.unseen(listener, goal=s.goal_rate)
-    backlog = Figure(listener.backlog, f"backlog of {listener.address}:{listener.port}", Origin.READ)
+    backlog = Figure(listener.backlog, f"backlog of {listener.address}:{listener.port}", s.require().seen_as)
     return ACCEPT_QUEUE.met(
         listener.backlog + 1, f"{listener.backlog} ({backlog.what}) + 1", (backlog,), now=listener.queued, goal=s.goal_rate,
         note="beyond it a SYN is dropped and comes again after 1 s; tcp main takes one a loop",

@@ -43,6 +43,7 @@ def chain(s: Situation) -> tuple[Timer, ...]:
         *_message_timeouts(s),
         _retransmission(s),
         _conntrack(s),
+        *_middle(s),
     )
 
 
@@ -181,6 +182,14 @@ def _retransmission(s: Situation) -> Timer:
     return Timer(
         "retransmission", "peer gone while data is unsent", round(seconds, 1), "kernel closes it",
         f"tcp_retries2={retries}, from 0.2 s doubling to 120 s", Origin.READ,
+    )  # fmt: skip
+
+
+def _middle(s: Situation) -> tuple[Timer, ...]:
+    """Boxes on the way, as the target declares them: nothing on this host shows them."""
+    return tuple(
+        Timer(f"middle-{name}", f"{name} forgets an idle flow", seconds, "neither end is told", "target", Origin.TARGET)
+        for name, seconds in sorted(s.target.middle.items())
     )  # fmt: skip
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kamtcp.catalogue.entry import Effect, Entry, Kind
 from kamtcp.catalogue.look import line
 
 
-def page(entry: Entry) -> str:
-    """One page, with its heading; the same entry gives the same bytes."""
+def page(entry: Entry, findings: Sequence[tuple[str, str]] = ()) -> str:
+    """One page, with its heading; the same entry gives the same bytes.
+
+    Args:
+        entry: what the page is on.
+        findings: code and name of each finding that speaks of it.
+    """
     lines = [
         f"# `{entry.id}`",
         "",
@@ -36,8 +41,8 @@ def page(entry: Entry) -> str:
         ("Risk when lowered", entry.risk_down),
         ("Rule", entry.advice),
         ("Act on", _links(entry.raised_by)),
-        ("Ceilings", ", ".join(f"`{each}`" for each in entry.ceilings)),
-        ("Findings", ", ".join(entry.findings)),
+        ("Ceilings", ", ".join(f"[`{each}`](../ceilings/{each}.md)" for each in entry.ceilings)),
+        ("Findings", ", ".join(f"[{code} {name}](../findings/{code}.md)" for code, name in findings)),
         ("See for yourself", _code(line(entry))),
     )
     lines += ["| | |", "|---|---|"]

@@ -1,7 +1,8 @@
 """The spellings an operator may use -> the entries meant.
 
-Tried in order, the first that finds something counts: the id or an alias as written; without regard to case; with
-"/" for "." and "-" for "_"; the last part of an id ("somaxconn", "ListenOverflows").
+Tried in order, the first that finds something counts: the id, an alias, or the last part of an id ("somaxconn",
+"ListenOverflows") as written; without regard to case, with "/" for "." and "-" for "_"; as Kamailio's RPC spells what
+the file calls tcp_something ("keepidle", "max_connections(soft)").
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def find(name: str) -> tuple[Entry, ...]:
     for wanted in (name, bare):
         if wanted in exact:
             return exact[wanted]
-    key = fold(bare)
-    return folded.get(key) or last.get(key, ())
+    key = fold(bare).removesuffix("(soft)")
+    return folded.get(key) or last.get(key) or folded.get(f"tcp_{key}", ())
 
 
 def fold(name: str) -> str:
@@ -60,10 +61,24 @@ def _index() -> tuple[Mapping[str, tuple[Entry, ...]], ...]:
             _add(
                 folded, (fold(entry.id.replace(".", "", 1)),), entry
             )  # as nstat prints it: TcpExtListenOverflows
-        for separator in (".", ":"):
-            if separator in entry.id:
-                _add(last, (fold(entry.id.rpartition(separator)[2]),), entry)
+        for short in _shorts(entry):
+            _add(last, (fold(short),), entry)
+    for key, found in _as_written().items():
+        exact.setdefault(key, found)
     return tuple({key: tuple(found) for key, found in each.items()} for each in (exact, folded, last))
+
+
+def _as_written() -> dict[str, list[Entry]]:
+    """Last parts of ids, in their own case: ip_local_port_range is the sysctl, IP_LOCAL_PORT_RANGE a socket option."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries().values():
+        for short in _shorts(entry):
+            _add(found, (short,), entry)
+    return found
+
+
+def _shorts(entry: Entry) -> tuple[str, ...]:
+    return tuple(entry.id.rpartition(separator)[2] for separator in (".", ":") if separator in entry.id)
 
 
 def _add(index: dict[str, list[Entry]], keys: Iterable[str], entry: Entry) -> None:

@@ -11,7 +11,7 @@ from kamtcp.model.absent import Absent, Limit, Unlimited, Why
 from kamtcp.model.origin import Figure, Origin
 
 
-class Size(Struct, frozen=True):
+class Size(Struct, frozen=True, tag="size"):
     """A proposed value.
 
     Args:

@@ -9,8 +9,9 @@ target.py         the target: options, target file; save_target.py writes it; hi
 judge.py          snapshot and targets -> verdicts
 check.py, explain.py, record.py, completion.py    the commands
 report.py         verdicts as text; findings_text.py, timers_text.py, bars.py and wrap.py help it
-document.py       verdicts as JSON (docs/check.schema.json)
+document.py       verdicts as JSON (docs/check.schema.json); encode.py the bytes
 nagios.py         verdicts as one plug-in line
 explain_find.py   a name -> setting, ceiling or finding; explain_here.py its values; explain_facts.py joins both
-explain_text.py, explain_document.py    what explain says, as text and as JSON
+explain_parameter.py    a parameter of one Kamailio; explain_links.py what speaks of what
+explain_text.py, explain_document.py    what explain says, as text and as JSON (docs/explain.schema.json)
 """

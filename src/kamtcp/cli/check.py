@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from kamtcp.cli import highest, out, source, target
+from msgspec.structs import replace
+
+from kamtcp.cli import before_start, highest, out, source, target
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.judge import choose, verdicts
+from kamtcp.diagnose.accepting import Acceptances, outcome
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.verdict import Verdict
+from kamtcp.errors import ConfigError, UsageError
+from kamtcp.model.acceptance import AcceptFile
 from kamtcp.model.snapshot import Snapshot
+from kamtcp.survey.accepted import ACCEPT_FILE, collect
 from kamtcp.survey.take import take
 
 _EPILOG = """exit codes: 0 well; 1 findings at or above --fail-on; 2 wrong usage or own error;
-3 something unseen could lie below the target or the binding ceiling (findings win over 3).
+3 something unseen could lie below the target or the binding ceiling, or a part of accept.toml can't be used
+(findings win over 3). Accepted findings are shown and don't count.
 With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
 
@@ -23,6 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     target.add_options(parser)
     parser.add_argument("--instance", metavar="NAME|PID", help="only this Kamailio, where several run")
     source.add_options(parser)
+    before_start.add_options(parser)
+    parser.add_argument("--accept", metavar="FILE",
+                        help=f"accepted findings, instead of {ACCEPT_FILE} of the host that is judged")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON document (docs/check.schema.json)")
     form.add_argument("--nagios", action="store_true", help="one line and exit codes of a monitoring plug-in")
@@ -32,50 +42,96 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Exit | int:
     """Look, judge, write, and give the exit code."""
+    try:
+        return _run(options)
+    except ConfigError as error:
+        if options.nagios:
+            raise
+        return before_start.refused(error)
+
+
+def _run(options: argparse.Namespace) -> Exit | int:
+    if options.args is not None and options.kamailio_cfg is None:
+        raise UsageError("--args: arguments of what? name a configuration with --kamailio-cfg")
     places = source.hosts(options)
     host = places[-1]
     only = options.instance if options.instance and options.instance.isdecimal() else ""
     snapshot = take(host, only=only)
-    if options.recording is None:
+    if options.accept is not None:
+        snapshot = replace(snapshot, accepted=_accepted(options.accept))
+    if options.kamailio_cfg is not None:
+        snapshot = before_start.snapshot_of(options, host, snapshot)
+    elif options.recording is None:
         highest.keep(host, snapshot)
     if options.save_target:
         _save_target(options, snapshot)
     rows = verdicts(snapshot, host, options, _prices(places, only))
+    acceptances = outcome(
+        snapshot.accepted, ((verdict.situation.instance, verdict.findings) for verdict, _ in rows),
+        all_judged=options.kamailio_cfg is None and len(rows) >= len(snapshot.instances),
+    )  # fmt: skip
     fail_on = Severity(options.fail_on)
-    code = exit_code(rows, fail_on)
+    code = exit_code(rows, fail_on, acceptances)
     if options.nagios:
         from kamtcp.cli.nagios import line
 
-        text, state = line(rows, fail_on)
+        text, state = line(rows, fail_on, acceptances)
         out.say(text + "\n")
         return state
     if options.json:
         from kamtcp.cli.document import document
 
-        out.say(document(snapshot, rows, code).decode())
+        out.say(document(snapshot, rows, code, acceptances).decode())
         return code
-    _print(rows, options)
+    _print(rows, options, acceptances)
     return code
 
 
-def exit_code(rows: tuple[tuple[Verdict, str], ...], fail_on: Severity) -> Exit:
-    """1 for findings, else 3 where something unseen matters, else 0."""
+def exit_code(
+    rows: tuple[tuple[Verdict, str], ...], fail_on: Severity, acceptances: Acceptances | None = None
+) -> Exit:
+    """1 for findings, else 3 where something unseen matters or the accepted ones can't all be told, else 0."""
     if any(verdict.at_or_above(fail_on) for verdict, _ in rows):
         return Exit.FINDINGS
-    if any(verdict.blind for verdict, _ in rows):
+    if any(verdict.start is not None and verdict.start.starts is False for verdict, _ in rows):
+        return Exit.FINDINGS  # nobody can accept that
+    if any(verdict.start is not None and verdict.start.starts is None for verdict, _ in rows):
+        return Exit.BLIND
+    if any(verdict.blind for verdict, _ in rows) or (acceptances is not None and acceptances.problems):
         return Exit.BLIND
     return Exit.OK
 
 
-def _print(rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace) -> None:
+def _print(
+    rows: tuple[tuple[Verdict, str], ...], options: argparse.Namespace, acceptances: Acceptances
+) -> None:
+    from kamtcp.cli import accepted_text
     from kamtcp.cli.report import text
     from kamtcp.cli.wrap import screen
 
     where_to, parts = screen(), []
     for verdict, where in rows:
-        hint = "" if options.recording else _hint(verdict)
+        hint = "" if options.recording or options.kamailio_cfg else _hint(verdict)
         parts.append(text(verdict, where, where_to, save_hint=hint))
-    out.say(("\n" + "=" * where_to.width + "\n\n").join(parts))
+    before = "".join(f"{each}\n" for each in accepted_text.problems(acceptances, where_to))
+    after = "".join(f"{each}\n" for each in accepted_text.unmatched(acceptances, where_to))
+    out.say(before + ("\n" + "=" * where_to.width + "\n\n").join(parts) + after)
+
+
+def _accepted(path: str) -> AcceptFile:
+    """The file of --accept, which is this machine's, whatever host is judged.
+
+    Raises:
+        UsageError: there is none.
+    """
+    import os
+
+    from kamtcp.host.live import Live
+
+    found = collect(Live(), os.path.abspath(path))
+    if not found.path:
+        raise UsageError(f"--accept {path}: no such file")
+    return found
 
 
 def _hint(verdict: Verdict) -> str:

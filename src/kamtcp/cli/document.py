@@ -7,14 +7,18 @@ import msgspec
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
 from kamtcp.capacity.timers import Timer
+from kamtcp.cli.encode import encode
 from kamtcp.cli.report import headline, headline_of_rates
+from kamtcp.diagnose.accepting import Acceptances
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.starting import Starting
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 
-SCHEMA = "kamtcp-check/1"
+#: 2: findings may be accepted, and those don't count for the exit code
+SCHEMA = "kamtcp-check/2"
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -38,6 +42,7 @@ class Judged(msgspec.Struct, frozen=True):
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
+    start: Starting | None
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -47,28 +52,19 @@ class Document(msgspec.Struct, frozen=True):
     kamtcp: str
     exit_code: int
     judged: tuple[Judged, ...]
+    acceptances: Acceptances
     snapshot: Snapshot
 
 
-def document(snapshot: Snapshot, rows: tuple[tuple[Verdict, str], ...], exit_code: int) -> bytes:
+def document(
+    snapshot: Snapshot,
+    rows: tuple[tuple[Verdict, str], ...],
+    exit_code: int,
+    acceptances: Acceptances | None = None,
+) -> bytes:
     """The document, indented for people, one newline at its end."""
     judged = tuple(_judged(verdict, where) for verdict, where in rows)
-    whole = Document(SCHEMA, __version__, exit_code, judged, snapshot)
-    try:
-        data = msgspec.json.encode(whole)
-    except UnicodeEncodeError:  # a path that is not UTF-8, as Linux allows
-        data = msgspec.json.encode(_encodable(msgspec.to_builtins(whole)))
-    return msgspec.json.format(data, indent=1) + b"\n"
-
-
-def _encodable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encodable(each) for each in value]
-    return value
+    return encode(Document(SCHEMA, __version__, exit_code, judged, acceptances or Acceptances(), snapshot))
 
 
 def _judged(verdict: Verdict, where: str) -> Judged:
@@ -92,4 +88,5 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,
+        start=verdict.start,
     )

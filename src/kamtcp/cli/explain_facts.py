@@ -6,13 +6,11 @@ from msgspec import Struct
 
 from kamtcp.capacity.ceiling import Ceiling, Spec
 from kamtcp.catalogue.entry import Entry, Kind
-from kamtcp.catalogue.load import entries
-from kamtcp.catalogue.names import find as find_entries
 from kamtcp.catalogue.size import Size
 from kamtcp.catalogue.sizing import SIZES
 from kamtcp.catalogue.versions import default_on, exists_on
 from kamtcp.cli.explain_here import Here, label, number, values
-from kamtcp.diagnose import codes
+from kamtcp.cli.explain_links import bearing, ceilings_of, codes_of, codes_of_ceiling, settings_of
 from kamtcp.diagnose.codes import Code
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.verdict import Verdict
@@ -93,12 +91,17 @@ def facts(
         return _setting(subject, host, snapshot, verdicts)
     if isinstance(subject, Spec):
         here = _at((subject.name,), verdicts)
-        return Limit(subject, here, _bearing(subject), _codes(_below((subject.name,)), verdicts))
-    below = subject.name.removesuffix("-below-target")
-    ceilings = (below,) if below != subject.name else ()
-    settings = tuple(each.id for each in entries().values() if subject.code in each.findings)
-    settings += tuple(each.id for each in entries().values() if set(ceilings) & set(each.ceilings))
-    return Defect(OfCode(subject, _found(subject, verdicts)), _at(ceilings, verdicts), settings)
+        return Limit(subject, here, bearing(subject), _codes(codes_of_ceiling(subject.name), verdicts))
+    return Defect(
+        OfCode(subject, _found(subject, verdicts)), _at(ceilings_of(subject), verdicts), settings_of(subject)
+    )
+
+
+def subject_of(found: Facts) -> Entry | Spec | Code:
+    """What the facts are about."""
+    if isinstance(found, Setting):
+        return found.entry
+    return found.spec if isinstance(found, Limit) else found.of.code
 
 
 def _setting(entry: Entry, host: Host, snapshot: Snapshot, verdicts: tuple[Verdict, ...]) -> Setting:
@@ -111,7 +114,7 @@ def _setting(entry: Entry, host: Host, snapshot: Snapshot, verdicts: tuple[Verdi
         here=here,
         proposals=() if entry.is_gone else _proposals(entry, here, verdicts),
         ceilings=_at(entry.ceilings, verdicts),
-        codes=_codes((*entry.findings, *_below(entry.ceilings)), verdicts),
+        codes=_codes(codes_of(entry), verdicts),
     )
 
 
@@ -152,24 +155,9 @@ def _at(wanted: tuple[str, ...], verdicts: tuple[Verdict, ...]) -> tuple[AtCeili
     return tuple(found)
 
 
-def _below(ceilings: tuple[str, ...]) -> tuple[str, ...]:
-    """Codes of "this ceiling lies below the target"."""
-    return tuple(
-        codes.below_target(name).code for name in ceilings if f"{name}-below-target" in codes.BY_NAME
-    )
-
-
-def _codes(wanted: tuple[str, ...], verdicts: tuple[Verdict, ...]) -> tuple[OfCode, ...]:
-    known = [codes.BY_CODE[each] for each in dict.fromkeys(wanted)]
-    return tuple(OfCode(code, _found(code, verdicts)) for code in known)
+def _codes(wanted: tuple[Code, ...], verdicts: tuple[Verdict, ...]) -> tuple[OfCode, ...]:
+    return tuple(OfCode(code, _found(code, verdicts)) for code in wanted)
 
 
 def _found(code: Code, verdicts: tuple[Verdict, ...]) -> tuple[Finding, ...]:
     return tuple(each for verdict in verdicts for each in verdict.findings if each.code == code.code)
-
-
-def _bearing(spec: Spec) -> tuple[str, ...]:
-    """Settings that raise a ceiling, the cheapest first, then others that bear on it."""
-    raised = [entry.id for each in spec.raised_by for entry in find_entries(each)]
-    others = [entry.id for entry in entries().values() if spec.name in entry.ceilings]
-    return tuple(dict.fromkeys((*raised, *others)))

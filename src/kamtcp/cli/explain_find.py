@@ -26,11 +26,11 @@ def find(name: str) -> tuple[Subject, ...] | Unknown:
     """What a name stands for.
 
     A spelling that is exactly one thing's wins over one that only sounds like it: tcp_max_connections is the
-    parameter, tcp-max-connections the ceiling.
+    parameter, tcp-max-connections the ceiling; file-max is both the ceiling and, in short, fs.file-max.
     """
     exact = _exact(name)
     if exact is not None:
-        return (exact,)
+        return (exact, *(each for each in names.find(name) if each.id.endswith(f".{name}")))
     code = codes.BY_CODE.get(name.strip().upper())
     if code is not None:
         return (code,)

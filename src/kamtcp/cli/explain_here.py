@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from kamtcp.catalogue.entry import Entry, Kind, Scope
 from kamtcp.catalogue.load import entries
-from kamtcp.catalogue.versions import default_on
+from kamtcp.cli.explain_parameter import parameter
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent, Limit, Unlimited, Why
 from kamtcp.model.instance import Instance
@@ -22,11 +22,8 @@ from kamtcp.model.machine import Counters, counter
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.observe import conntrack, limits, sockstat, sysctl
 from kamtcp.observe.attempt import attempt
-from kamtcp.survey.parameters import FILE_ONLY
 
 _WHOLE = (Scope.MACHINE, Scope.USER, Scope.PID, Scope.IPC)
-#: names in a Kamailio's parameters that differ from the catalogue's
-_PARAMETERS = {"-m": "shm_megabytes", "-M": "pkg_megabytes", "-x": "shm_manager"}
 #: entries without one value that could be read: a family, a write-only file, files that don't count
 _NOWHERE = ("kernel.sched_*", "net.ipv4.route.flush", "limits.conf", "memory.kmem.tcp.limit_in_bytes")
 _WITNESS = "net.core.netdev_max_backlog"  # in every kernel it is in the first namespace only
@@ -63,16 +60,17 @@ def values(entry: Entry, host: Host, snapshot: Snapshot) -> tuple[Here, ...]:
         return (Here("", "here", attempt("/proc/cmdline", lambda: _boot(entry.id, host)), "/proc/cmdline"),)
     if entry.kind is Kind.FIREWALL:
         return _in_namespaces(snapshot, lambda netns, _: _tracking(snapshot, netns))
-    return tuple(_of_instance(entry, host, each) for each in snapshot.instances)
+    return tuple(_of_instance(entry, host, each, snapshot.machine.netns) for each in snapshot.instances)
 
 
 def read_all(host: Host, snapshot: Snapshot) -> None:
     """Ask for every setting and counter of the catalogue; the answers stay with the recorder that `host` is.
 
-    The kernel's command line is left out: it may hold what nobody wants in a recording.
+    The kernel's command line is left out: it may hold what nobody wants in a recording. So are Kamailio's parameters,
+    for which check has read all there is.
     """
     for entry in entries().values():
-        if entry.kind is not Kind.BOOT:
+        if entry.kind not in (Kind.BOOT, Kind.PARAMETER, Kind.MODPARAM, Kind.COMMAND_LINE):
             values(entry, host, snapshot)
 
 
@@ -192,29 +190,15 @@ def _of_links(entry: Entry, host: Host, snapshot: Snapshot) -> tuple[Here, ...]:
     return (Here("", "here", Absent(entry.id, Why.NOT_ASKED, "kamtcp doesn't ask drivers")),)
 
 
-def _of_instance(entry: Entry, host: Host, instance: Instance) -> Here:
+def _of_instance(entry: Entry, host: Host, instance: Instance, netns: str) -> Here:
     """A value of one Kamailio: parameter, statistic, limit, unit, cgroup."""
-    value, source = _instance_value(entry, host, instance)
-    return Here(instance.name, label(instance), value, source)
-
-
-def _instance_value(entry: Entry, host: Host, instance: Instance) -> tuple[str | Absent, str]:
-    name = entry.id
     if entry.kind is Kind.COUNTER:
-        return _statistic(name, instance), ""
-    if entry.kind in (Kind.UNIT, Kind.LIMIT, Kind.CGROUP):
-        return _limit(name, host, instance)
-    found = instance.parameters.get(_PARAMETERS.get(name, name))
-    if found is not None:
-        return ("not in this release" if found.value == "none" else str(found.value)), found.where
-    if isinstance(instance.config_read, Absent):
-        return Absent(
-            name, instance.config_read.why, "RPC doesn't tell, and the configuration could not be read"
-        ), ""
-    if (name in FILE_ONLY or name == "-x") and entry.default:
-        release = instance.version if isinstance(instance.version, str) else ""
-        return default_on(entry, release), "compiled default"
-    return Absent(name, Why.NOT_ASKED, "RPC doesn't tell, and kamtcp doesn't look for it in the file"), ""
+        value, source = _statistic(entry.id, instance), ""
+    elif entry.kind in (Kind.UNIT, Kind.LIMIT, Kind.CGROUP):
+        value, source = _limit(entry.id, host, instance)
+    else:
+        value, source = parameter(entry, host, instance, netns)
+    return Here(instance.name, label(instance), value, source)
 
 
 def _statistic(name: str, instance: Instance) -> str | Absent:

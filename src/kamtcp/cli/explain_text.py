@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kamtcp.catalogue.entry import Direction, Effect, Entry, Kind, Safety
 from kamtcp.catalogue.look import line
-from kamtcp.cli.explain_facts import AtCeiling, Defect, Facts, Limit, OfCode, Proposal, Setting
+from kamtcp.cli.explain_facts import AtCeiling, Defect, Facts, Limit, OfCode, Proposal, Setting, subject_of
 from kamtcp.cli.explain_here import Here
+from kamtcp.cli.explain_links import page_of
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.finding import Cure, Finding
 from kamtcp.model.absent import Absent, Unlimited, Why
@@ -22,6 +23,7 @@ def text(found: Facts, screen: Screen) -> str:
         lines = _limit(found, screen)
     else:
         lines = _defect(found, screen)
+    lines += _row("page", [f"docs/reference/{page_of(subject_of(found))}"], screen)
     return "\n".join(lines) + "\n"
 
 
@@ -85,7 +87,7 @@ def _limit(found: Limit, screen: Screen) -> list[str]:
         if each.ceiling is not None and not isinstance(each.ceiling.limit, Absent):
             out += _row("working", [each.ceiling.working], screen)
             out += _row("", [each.ceiling.note], screen)
-    out += _row("beyond it", [f"{spec.effect.value}: {_EFFECTS[spec.effect.value]}"], screen)
+    out += _row("beyond it", [f"{spec.effect.value}: {EFFECTS[spec.effect.value]}"], screen)
     out += _row("counts", [spec.unit], screen)
     out += _row("raised by", [", ".join(spec.raised_by)], screen)
     out += _row("settings", [", ".join(found.settings)], screen)
@@ -93,7 +95,7 @@ def _limit(found: Limit, screen: Screen) -> list[str]:
     return out + _row("sources", [spec.source], screen)
 
 
-_EFFECTS = {
+EFFECTS = {
     "stops": "new connections are not taken",
     "slows": "new connections come late, and some not at all",
     "loses protection": "connections come about, but with less safety",
@@ -111,7 +113,7 @@ def _defect(found: Defect, screen: Screen) -> list[str]:
     for each in found.of.found:
         out += _finding(each, screen)
     out += _row("ceilings", [_at(each) for each in found.ceilings], screen)
-    out += _row("settings", [", ".join(dict.fromkeys(found.settings))], screen)
+    out += _row("settings", [", ".join(found.settings)], screen)
     return out + _row("sources", [code.source], screen)
 
 
@@ -163,9 +165,15 @@ def _here(each: Here, found: Setting) -> str:
     )
     same = ""
     if found.entry.kind is not Kind.COUNTER and found.default_here and each.source != "compiled default":
-        same = ", the default" if shown == " ".join(found.default_here.split()) else ""
+        same = ", the default" if _plain(shown) == _plain(found.default_here) else ""
     source = f" ({each.source})" if each.source else ""
     return f"{where}{shown}{unit}{same}{source}"
+
+
+def _plain(value: str) -> str:
+    """With 1 for yes and 0 for no, as Kamailio itself takes and shows them."""
+    text = " ".join(value.split())
+    return {"yes": "1", "no": "0"}.get(text, text)
 
 
 def _unseen(value: Absent) -> str:

@@ -11,17 +11,30 @@ _INDENT = " " * 8
 
 
 def lines(verdict: Verdict, screen: Screen) -> list[str]:
-    """All findings, worst first."""
-    found = verdict.findings
-    if not found:
+    """All findings, worst first; then those that the operator accepts, as loud as the others."""
+    found = [each for each in verdict.findings if not each.accepted]
+    accepted = [each for each in verdict.findings if each.accepted]
+    if found:
+        out = [screen.style(f" findings ({_counts(found)})", "bold")]
+    else:
+        other = " but accepted ones" if accepted else ""
         seen = " in what could be seen" if verdict.blind else ""
-        return [screen.style(f" findings: none{seen}", "bold"), ""]
-    counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
-    summary = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
-    out = [screen.style(f" findings ({summary})", "bold")]
+        out = [screen.style(f" findings: none{other}{seen}", "bold")]
     for finding in found:
         out += _finding(finding, screen)
+    if accepted:
+        heading = wrapped(
+            f"accepted findings, which don't count ({_counts(accepted)})", screen.width, "   ", " "
+        )
+        out += ["", *(screen.style(each, "bold") for each in heading)]
+    for finding in accepted:
+        out += _finding(finding, screen)
     return [*out, ""]
+
+
+def _counts(found: list[Finding]) -> str:
+    counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
+    return ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
 
 
 def _finding(finding: Finding, screen: Screen) -> list[str]:
@@ -29,11 +42,25 @@ def _finding(finding: Finding, screen: Screen) -> list[str]:
     head = f" {finding.code} {finding.name}"
     level = finding.severity.value
     out = [screen.style(head + level.rjust(max(len(level) + 2, screen.width - len(head))), colour)]
+    out += [screen.style(each, "yellow") for each in _acceptance(finding, screen)]
     out += wrapped(finding.evidence, screen.width, _INDENT)
     out.append(f"{_INDENT}see: {finding.see}")
     out += _cure("now:      ", finding.now, screen)
     out += _cure("for good: ", finding.for_good, screen)
     return out
+
+
+def _acceptance(finding: Finding, screen: Screen) -> list[str]:
+    """Why it doesn't count, or that it does so again."""
+    accepted = finding.acceptance
+    if accepted is None:
+        return []
+    if accepted.in_force:
+        until = f"until {accepted.until}" if accepted.until else "for good"
+        said = f"ACCEPTED {until}: {accepted.reason} ({accepted.where})"
+    else:
+        said = f"acceptance EXPIRED on {accepted.until}: {accepted.reason} ({accepted.where})"
+    return wrapped(said, screen.width, _INDENT)
 
 
 def _cure(label: str, cure: Cure, screen: Screen) -> list[str]:

@@ -87,6 +87,16 @@ def complain(text: str) -> None:
         return
 
 
+def complain_as_is(line: str) -> None:
+    """One line on stderr with its blanks as they are: a caret below it points at a column."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(_printable(line) + "\n")
+            sys.stderr.flush()
+    except OSError:
+        return
+
+
 def _give_up() -> None:
     """Let what is still in the buffer go nowhere: the interpreter would try again, and complain, when it ends."""
     null = os.open(os.devnull, os.O_WRONLY)

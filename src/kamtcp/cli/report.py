@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
 from kamtcp.capacity.ladder import slows_first, stops
-from kamtcp.cli import bars, findings_text, timers_text
+from kamtcp.cli import bars, before_start_text, findings_text, timers_text
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent, Unlimited
@@ -39,6 +39,8 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
     if instance is None:
         seen = "no Kamailio could be seen" if verdict.blind else "no Kamailio is running"
         return wrapped(f"{machine.node}: {seen}; {kernel}", screen.width, "  ", "")
+    if instance.foreseen is not None:
+        return wrapped(before_start_text.identity(verdict, instance), screen.width, "  ", "")
     version = "version unknown" if isinstance(instance.version, Absent) else instance.version
     name = "" if instance.name == "kamailio" else f"{instance.name}, "
     main = instance.tcp_main
@@ -56,11 +58,15 @@ def _identity(verdict: Verdict, screen: Screen) -> list[str]:
 def _sentence(verdict: Verdict, where: str, screen: Screen, save_hint: str) -> list[str]:
     """The answer: what stops first, at how many, and whether the target is met."""
     line = headline(verdict)
+    if verdict.start is not None:
+        line = f"{before_start_text.answer(verdict)} {line.replace('Stops', 'Would stop', 1)}"
     lines = [screen.style(each, "bold") for each in wrapped(line, screen.width, "  ", "")]
     lines += wrapped(headline_of_rates(verdict), screen.width, "  ", "")
     s = verdict.situation
     if s.instance is not None:
         lines += wrapped(f"Counted for {_mix(verdict)}.", screen.width, "  ", "")
+        if s.instance.foreseen is not None:
+            lines += before_start_text.assumptions(s.instance, screen)
     if not where:
         seen = s.target.connections or 0
         judged = f" Judged by the highest use seen, {seen:,} connections." if seen else ""
@@ -120,6 +126,7 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
+    wanted += [f"{rate:g} a second to {name}" for name, rate in target.outbound_rate.items()]
     if verdict.target_met is False:
         verdict_text = "NOT MET"
     elif verdict.blind:
@@ -127,6 +134,11 @@ def _target(verdict: Verdict, where: str) -> str:
     else:
         verdict_text = "met"
     return f"Target ({where}): {', '.join(wanted)}: {verdict_text}."
+
+
+def _goal(verdict: Verdict) -> str:
+    """What the number that ceilings are held against is called."""
+    return "target" if verdict.situation.target_stated else "highest seen"
 
 
 def _part(
@@ -138,18 +150,18 @@ def _part(
         return []
     opened = verdict.situation.opened if verdict.situation.instance is not None else None
     now = f"now {opened:,}" if isinstance(opened, int) and title.startswith("held") else ""
-    wanted = "" if goal is None else f"target {goal:,}"
+    wanted = "" if goal is None else f"{_goal(verdict)} {goal:,}"
     right = "   ".join(part for part in (now, wanted) if part)
     heading = f" {title}"
     lines = [screen.style((heading + right.rjust(screen.width - len(heading))).rstrip(), "bold")]
     for ceiling in finite:
         if isinstance(ceiling.at, int):
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
     partly = [ceiling for ceiling in finite if not isinstance(ceiling.at, int)]
     if partly:
         lines += ["   met by some connections only, not by this mix:"]
         for ceiling in partly:
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
     if free:
         lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
                          screen.width, "   ", "   ")  # fmt: skip
@@ -162,18 +174,18 @@ def _defaults(verdict: Verdict, screen: Screen) -> list[str]:
     lines = [screen.style(" a Kamailio with the defaults of Debian's package would add", "bold")]
     for ceiling in verdict.ladder.defaults:
         if isinstance(ceiling.limit, int):
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
         else:
             lines += wrapped(f"{ceiling.title}: {ceiling.working}", screen.width, "     ", "   ")
     return [*lines, ""]
 
 
-def _ceiling(ceiling: Ceiling, screen: Screen) -> list[str]:
+def _ceiling(ceiling: Ceiling, screen: Screen, goal: str) -> list[str]:
     marks = bars.UNICODE if screen.unicode else bars.ASCII
     now = ceiling.now if isinstance(ceiling.now, int) else 0
     limit = ceiling.limit if isinstance(ceiling.limit, int) else 0
     drawn = bars.bar(now, limit, ceiling.goal, BAR, marks)
-    missed = " BELOW TARGET" if ceiling.met is False else ""
+    missed = f" BELOW {goal.upper()}" if ceiling.met is False else ""
     effect = "" if ceiling.effect is Effect.STOPS else f" [{ceiling.effect.value}]"
     unit = "" if ceiling.unit in ("connections", "new connections per second") else f" {ceiling.unit}"
     tail = f"{ceiling.title}{effect}{missed}"

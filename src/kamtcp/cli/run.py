@@ -33,6 +33,9 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as everybody else's, and help that is not lost without a word."""
 
+    #: options whose value may begin with a dash, as the arguments of another program do
+    dashed: frozenset[str] = frozenset()
+
     def print_help(self, file: object = None) -> None:  # noqa: ARG002  (argparse's own gives none)
         out.say(self.format_help())
 
@@ -73,10 +76,21 @@ def run(name: str, arguments: list[str]) -> int:
 def _do(name: str, arguments: list[str]) -> int:
     parser, module = parser_of(name)
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(_joined(arguments, parser.dashed))
     except SystemExit:  # of --help, which has been shown
         return int(Exit.OK)
     return int(module.run(options))
+
+
+def _joined(arguments: list[str], dashed: frozenset[str]) -> list[str]:
+    """With the values of these options joined to them: argparse would take "-T" for an option of its own."""
+    joined: list[str] = []
+    for each in arguments:
+        if joined and joined[-1] in dashed:
+            joined[-1] += f"={each}"
+        else:
+            joined.append(each)
+    return joined
 
 
 def _fail(name: str, arguments: list[str], text: str) -> int:

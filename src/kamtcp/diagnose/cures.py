@@ -16,6 +16,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose import restart
 from kamtcp.diagnose.finding import Cure, no_cure
+from kamtcp.diagnose.places import change
 from kamtcp.diagnose.prlimit import raise_descriptors
 from kamtcp.diagnose.see import kamcmd
 from kamtcp.model.absent import Absent
@@ -44,17 +45,13 @@ def _with_restart(text: str, s: Situation, ladder: Ladder) -> Cure:
 def _parameter(name: str, rpc: str) -> Callable[[int, Situation, Ladder], Cures]:
     def cures(goal: int, s: Situation, ladder: Ladder) -> Cures:
         hard, soft = s.number(f"{name}_hard"), s.number(name)
-        good = _with_restart(f"{name}={needs.with_spare(goal)} in {_config(s)}", s, ladder)
+        good = _with_restart(f"{name}={needs.with_spare(goal)} {change(s, name)}", s, ladder)
         if isinstance(hard, int) and isinstance(soft, int) and soft < hard:
             line = f"{kamcmd(s)} cfg.set_now_int tcp {rpc} {hard}"
             return Cure(f"it was lowered at run time; back to the {hard:,} of the start", line), good
         return no_cure("a running server only lowers it: the table was sized at start"), good
 
     return cures
-
-
-def _config(s: Situation) -> str:
-    return s.require().config_path or "kamailio.cfg"
 
 
 def _descriptors(goal: int, s: Situation, ladder: Ladder) -> Cures:
@@ -84,9 +81,11 @@ def lasting_descriptors(need: int, s: Situation, ladder: Ladder) -> Cure:
     if need > hard:
         # above the hard limit, open_files_limit would abort the start of a Kamailio without privilege (FDS003)
         return _with_restart(f"a hard limit of {need:,} or more from whatever starts it (it is {hard:,}), and"
-                             f" open_files_limit={need} in {_config(s)}", s, ladder)  # fmt: skip
+                             f" open_files_limit={need} {change(s, 'open_files_limit')}", s, ladder)  # fmt: skip
     return _with_restart(
-        f"open_files_limit={need} in {_config(s)}, or the limit of whatever starts it", s, ladder
+        f"open_files_limit={need} {change(s, 'open_files_limit')}, or the limit of whatever starts it",
+        s,
+        ladder,
     )
 
 
@@ -151,7 +150,7 @@ def _restart_only(
 def _workers_for(goal: int, s: Situation) -> str:
     each = s.machine.handoff_messages
     per = each if isinstance(each, int) and each else 278
-    return f"tcp_children={needs.workers(goal, per)} in {_config(s)}, or wmem_default raised before Kamailio starts"
+    return f"tcp_children={needs.workers(goal, per)} {change(s, 'tcp_children')}, or wmem_default raised before Kamailio starts"
 
 
 def _double(name: str) -> Callable[[int, Situation], str]:

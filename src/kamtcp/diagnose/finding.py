@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from msgspec import Struct
 
 from kamtcp.diagnose.codes import Code, Severity
@@ -23,6 +25,21 @@ class Cure(Struct, frozen=True):
     possible: bool = True
 
 
+class Accepted(Struct, frozen=True):
+    """The entry of accept.toml that accepts a finding.
+
+    Args:
+        until: last day on which it holds, in UTC; None for good.
+        where: "FILE:LINE" of the entry.
+        in_force: False when it has expired: the finding counts again.
+    """
+
+    reason: str
+    until: date | None
+    where: str
+    in_force: bool
+
+
 class Finding(Struct, frozen=True):
     """One thing that is wrong.
 
@@ -32,6 +49,7 @@ class Finding(Struct, frozen=True):
         now: cure without a restart, with no connection lost.
         for_good: cure that survives a restart.
         places: lines of files that it speaks of, as "FILE:LINE".
+        acceptance: the operator's, in force or expired; None where there is none.
     """
 
     code: str
@@ -42,6 +60,12 @@ class Finding(Struct, frozen=True):
     now: Cure
     for_good: Cure
     places: tuple[str, ...] = ()
+    acceptance: Accepted | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it is shown, and doesn't count."""
+        return self.acceptance is not None and self.acceptance.in_force
 
 
 def finding(

@@ -6,6 +6,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.places import lines_of, set_by
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd, line_for, quoted
@@ -102,10 +103,11 @@ def message_timeout_zero(s: Situation, ladder: Ladder) -> Said:
         return
     yield finding(
         BY_CODE["CFG005"],
-        "tcp_msg_data_timeout=0 closes connections that have sent nothing yet at the next tick",
+        f"tcp_msg_data_timeout=0 ({set_by(s, 'tcp_msg_data_timeout') or 'RPC'}) closes connections that have sent nothing yet at the next tick",
         f"grep -n tcp_msg_data_timeout {quoted(s.require().config_path)}",
         no_cure("not settable at run time"),
         Cure("tcp_check_timer=0 switches the check off; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "tcp_msg_data_timeout"),
     )  # fmt: skip
 
 
@@ -121,6 +123,7 @@ def poll_select(s: Situation, ladder: Ladder) -> Said:
         f"tr '\\0' ' ' </proc/{s.require().attendant}/cmdline; grep -n poll_method {quoted(s.require().config_path)}",
         no_cure("chosen at start"),
         Cure("leave it out: Linux gets epoll_lt; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "tcp_poll_method"),
     )  # fmt: skip
 
 

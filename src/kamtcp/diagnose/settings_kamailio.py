@@ -9,6 +9,7 @@ from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import line_of, see, set_now
+from kamtcp.diagnose.places import change, lines_of
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd
@@ -45,9 +46,14 @@ def _count(s: Situation, name: str) -> int | Absent:
     )
 
 
+def keepalive_on_listeners(s: Situation) -> dict[str, int | Absent]:
+    """The four keepalive parameters as the listeners got them; 0 is off, or the kernel's own."""
+    return {name: _count(s, name) for name in _KEEPALIVE}
+
+
 def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
     """Keepalive on, with the kernel's two hours before the first probe."""
-    counts = {name: _count(s, name) for name in _KEEPALIVE}
+    counts = keepalive_on_listeners(s)
     idle, kernel = counts["tcp_keepidle"], s.sysctl(KEEPALIVE_TIME)
     lacking = [each for each in (*counts.values(), kernel) if isinstance(each, Absent)]
     if lacking or isinstance(idle, Absent) or isinstance(kernel, Absent):
@@ -62,9 +68,9 @@ def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
         f" {kernel / 3600:.1f} hours, and is counted until then",
         f"{see(s, KEEPALIVE_TIME, line)}; {kamcmd(s)} cfg.get tcp keepidle; ss -tno state established | head",
         set_now(s, KEEPALIVE_TIME, "600", "a probe for each idle connection every 600 s; connections that wait now keep their time"),
-        Cure(f"tcp_keepidle=600, tcp_keepintvl=30, tcp_keepcnt=4 in {s.require().config_path or 'kamailio.cfg'}; takes a restart,"
+        Cure(f"tcp_keepidle=600, tcp_keepintvl=30, tcp_keepcnt=4 {change(s, 'tcp_keepidle_file')}; takes a restart,"
              " since listeners are configured once", risk=cost(s, ladder)),
-        places=(line.where,) if line else (),
+        places=(*((line.where,) if line else ()), *lines_of(s, "tcp_keepalive_file")),
     )  # fmt: skip
 
 
@@ -125,6 +131,7 @@ def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
             f"{kamcmd(s)} core.tcp_options; ss -tno state established | head",
             no_cure("run-time changes reach outbound connections only"),
             Cure(f"the wanted value in {instance.config_path or 'kamailio.cfg'}; takes a restart", risk=cost(s, ladder)),
+            places=lines_of(s, *(f"{name}_file" for name in _KEEPALIVE)),
         )  # fmt: skip
 
 
@@ -163,6 +170,7 @@ def websocket_every_second(s: Situation, ladder: Ladder) -> Said:
             f"{kamcmd(s)} stats.fetchn websocket:; top -H",
             no_cure("not settable at run time"),
             Cure('modparam("websocket", "timer_interval", 30) and "keepalive_interval", 30; takes a restart', risk=cost(s, ladder)),
+            places=lines_of(s, "websocket.timer_interval", "websocket.keepalive_interval"),
         )  # fmt: skip
 
 
@@ -187,7 +195,8 @@ def receive_limit_below_buffer(s: Situation, ladder: Ladder) -> Said:
         f"{kamcmd(s)} cfg.get tcp rd_buf_size; grep -n msg_recv_max_size {s.require().config_path}",
         Cure(f"smaller read buffers for new connections, {limit:,} bytes", f"{kamcmd(s)} cfg.set_now_int tcp rd_buf_size {max(512, limit)}",
              "none: larger messages are refused either way"),
-        Cure(f"msg_recv_max_size={buffer} as well; takes a restart", risk=cost(s, ladder)),
+        Cure(f"msg_recv_max_size={buffer} as well, {change(s, 'msg_recv_max_size')}; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "msg_recv_max_size", "tcp_rd_buf_size"),
     )  # fmt: skip
 
 
@@ -210,11 +219,12 @@ def mlock_without_limit(s: Situation, ladder: Ladder) -> Said:
     where = s.require().parameters["mlock_pages"].where
     yield finding(
         BY_CODE["CFG021"],
-        f"mlock_pages ({where}) has no effect: pid {main.pid} may lock {allowed:,} bytes, the shared pool alone has"
+        f"mlock_pages ({where}) has no effect: {main.label} may lock {allowed:,} bytes, the shared pool alone has"
         f" {pool * MIB:,}; Kamailio warns (failed to lock the memory pages) and starts all the same",
         f"grep 'locked memory' /proc/{main.pid}/limits; grep CapEff /proc/{main.pid}/status",
         no_cure("memory is locked at start"),
         Cure("LimitMEMLOCK=infinity in a drop-in of its unit, or no mlock_pages; takes a restart", risk=cost(s, ladder)),
+        places=lines_of(s, "mlock_pages"),
     )  # fmt: skip
 
 

@@ -41,7 +41,12 @@ def unit_without_limit(s: Situation, ladder: Ladder) -> Said:
     need = _needed(s)
     if isinstance(need, Absent):
         need = 65_536
-    main = s.tcp_main
+    main, default = s.tcp_main, "soft 1,024 as shipped"
+    if s.machine.boot_files.manager:
+        last = s.machine.boot_files.manager[-1]
+        if isinstance(last.soft, Unlimited) or last.soft >= need:
+            return  # the manager gives enough
+        default = f"soft {last.soft:,} ({last.where})"
     soft = (
         ""
         if isinstance(main, Absent) or not isinstance(main.nofile_soft, int)
@@ -49,7 +54,7 @@ def unit_without_limit(s: Situation, ladder: Ladder) -> Said:
     )
     yield finding(
         BY_CODE["FDS005"],
-        f"{unit.name} sets no LimitNOFILE: it gets the manager's default, which is soft 1,024 as shipped{soft}; kamailio.cfg's"
+        f"{unit.name} sets no LimitNOFILE: it gets the manager's default, which is {default}{soft}; kamailio.cfg's"
         " open_files_limit raises it up to the hard limit only",
         f"systemctl show {quoted(unit.name)} -p LimitNOFILE -p LimitNOFILESoft; systemctl cat {quoted(unit.name)}",
         raise_descriptors(s, need), lasting_descriptors(need, s, ladder),
@@ -72,7 +77,7 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
     need = _needed(s)
     yield finding(
         BY_CODE["FDS006"],
-        f"tcp main (pid {main.pid}) may open {soft:,} files, and could raise that to {shown}: Kamailio does so only with"
+        f"tcp main ({main.label}) may open {soft:,} files, and could raise that to {shown}: Kamailio does so only with"
         " open_files_limit",
         f"grep 'open files' /proc/{main.pid}/limits",
         no_cure("nothing is wrong as long as the soft limit is enough"),
@@ -105,7 +110,7 @@ def limits_conf(s: Situation, ladder: Ladder) -> Said:
     soft = str(main.nofile_soft) if isinstance(main.nofile_soft, Unlimited) else f"{main.nofile_soft:,}"
     yield finding(
         BY_CODE["FDS007"],
-        f"{said}: limits.conf is for login sessions (PAM); a service doesn't get it: soft {soft} is in force in pid {main.pid}",
+        f"{said}: limits.conf is for login sessions (PAM); a service doesn't get it: soft {soft} is in force in {main.label}",
         f"grep 'open files' /proc/{main.pid}/limits; grep -rn nofile /etc/security/limits.conf /etc/security/limits.d",
         no_cure("prlimit raises a running process; these lines never do"),
         Cure("LimitNOFILE= in a drop-in of its unit; then the lines can go"),

@@ -8,13 +8,17 @@ from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, build, stops
 from kamtcp.capacity.situation import Situation
-from kamtcp.diagnose import rules
+from kamtcp.diagnose import accepting, rules, starting
 from kamtcp.diagnose.codes import RANK, Severity
 from kamtcp.diagnose.finding import Finding
+from kamtcp.diagnose.starting import Starting
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
+
+#: findings that no connection of some transport of the target can be made here, whatever the ceilings say
+IMPOSSIBLE = frozenset({"TLS003", "CFG030"})
 
 
 class Verdict(Struct, frozen=True):
@@ -25,6 +29,7 @@ class Verdict(Struct, frozen=True):
         ladder, findings: the judgement.
         blind: ceilings that can't be told and could lie below the target or the binding ceiling.
         unseen: everything else that could not be seen, with its reason.
+        start: of an instance that is not started, whether it would start.
     """
 
     situation: Situation
@@ -32,6 +37,7 @@ class Verdict(Struct, frozen=True):
     findings: tuple[Finding, ...]
     blind: tuple[Ceiling, ...]
     unseen: tuple[Absent, ...]
+    start: Starting | None = None
 
     @property
     def binding(self) -> Ceiling | None:
@@ -43,13 +49,17 @@ class Verdict(Struct, frozen=True):
     def target_met(self) -> bool | None:
         """Whether nothing stops or slows what is wanted; None where something unseen could."""
         effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.code in IMPOSSIBLE for each in self.findings):
+            return False
         if any(each.met is False and each.effect in effects for each in self.ladder.all):
             return False
         return None if self.blind else True
 
     def at_or_above(self, severity: Severity) -> tuple[Finding, ...]:
-        """Findings that are at least so bad."""
-        return tuple(each for each in self.findings if RANK[each.severity] <= RANK[severity])
+        """Findings that are at least so bad, without those that are accepted."""
+        return tuple(
+            each for each in self.findings if RANK[each.severity] <= RANK[severity] and not each.accepted
+        )
 
 
 def judge(
@@ -59,6 +69,7 @@ def judge(
     prices: dict[str, float] | None = None,
     *,
     mix: Mix | None = None,
+    stated: bool = True,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -68,6 +79,7 @@ def judge(
         target: what is wanted; an empty one judges present use.
         prices: bytes per connection by transport, measured from an earlier snapshot.
         mix: shares of the transports, where the target doesn't say them.
+        stated: whether somebody stated the target; else it is the highest use seen.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
@@ -77,13 +89,17 @@ def judge(
         target,
         mix or mix_of(target, instance),
         prices or {},
+        stated,
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)
+    said = starting.as_before_start(judgement.findings, situation)
+    found = accepting.apply(said, snapshot.accepted, instance, snapshot.machine.realtime)
     return Verdict(
-        situation, ladder, judgement.findings,
+        situation, ladder, found,
         (*blind_spots(ladder, target.connections), *_of_a_hidden_kamailio(snapshot)),
         (*_unseen(snapshot, instance, ladder), *judgement.unjudged),
+        starting.judge(situation, said),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Names that are defined while a kamailio.cfg is read, and the notes taken on the way.
+"""Names that are defined while a kamailio.cfg is read.
 
-Source  Kamailio src/core/cfg.lex (pp_define(), pp_undefine(), pp_define_env()), src/core/ppcfg.c (pp_define_core())
+Source  Kamailio src/core/cfg.lex (pp_define(), pp_define_env()), src/core/ppcfg.c (pp_define_core())
 """
 
 from __future__ import annotations
@@ -10,41 +10,22 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from kamtcp.kamailio.conditions import evaluate
-from kamtcp.model.absent import Absent, Why
+from kamtcp.kamailio.notes import Notes, Place
 
-_MOST = 100  # notes of a kind; a broken file would repeat itself
-
-
-class Place(Struct, frozen=True):
-    """A line of a file."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-class Notes:
-    """What is wrong with a configuration, and what could not be told."""
-
-    def __init__(self) -> None:
-        self.problems: list[Absent] = []
-        self.unsure: list[str] = []
-
-    def problem(self, place: Place, text: str) -> None:
-        """Note something that Kamailio would not read as it seems to be meant."""
-        self.absent(Absent(str(place), Why.MALFORMED, text))
-
-    def absent(self, absent: Absent) -> None:
-        """Note something that could not be read."""
-        if len(self.problems) < _MOST:
-            self.problems.append(absent)
-
-    def doubt(self, place: Place, text: str) -> None:
-        """Note something that this reader can't tell."""
-        if len(self.unsure) < _MOST:
-            self.unsure.append(f"{place}: {text}")
+# first version that knows the directive; to older ones it is a comment
+_SINCE = {
+    "defenv": (5, 5),
+    "defenvs": (5, 6),
+    "trydefenv": (5, 6),
+    "trydefenvs": (5, 6),
+    "ifexp": (5, 7),
+    "defexp": (5, 7),
+    "defexps": (5, 7),
+    "undef": (6, 2),
+    "undefine": (6, 2),
+    "tryundef": (6, 2),
+    "tryundefine": (6, 2),
+}
 
 
 class Define(Struct, frozen=True):
@@ -98,6 +79,14 @@ class Definitions:
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
         return value[1:-1] if quoted else value
 
+    def knows(self, word: str, place: Place) -> bool:
+        """Whether this version follows a directive; where it does not, that is noted."""
+        since = _SINCE.get(word)
+        if since is None or self.version is None or self.version[:2] >= since:
+            return True
+        self.notes.problem(place, f"#!{word} is a comment to Kamailio before {since[0]}.{since[1]}")
+        return False
+
     def directive(self, word: str, rest: str, place: Place, *, sure: bool) -> None:
         """Follow one of the directives that define.
 
@@ -107,12 +96,14 @@ class Definitions:
             place: where it stands.
             sure: False in a branch that may not be read by Kamailio.
         """
+        if not self.knows(word, place):
+            return
         name = rest.split(maxsplit=1)[0] if rest else ""
         value = rest[len(name) :].strip(" \t\b\r")
         if "env" in word:
             self._from_environment(word, name, place, sure=sure)
         elif not name.replace("_", "a").isalnum():
-            self.notes.problem(place, f"#!{word} without a name")
+            self.notes.refuse(place, f"#!{word} without a name", sure=sure)
         elif word.startswith("defexp"):
             result = evaluate(value, self.value)
             if result is None:
@@ -132,14 +123,15 @@ class Definitions:
             return
         again = word.startswith("redef")
         if old is not None and old.sure and sure and not again:
-            self.notes.problem(place, f"{name} is already defined: Kamailio does not start")
+            self.notes.refuse(place, f"{name} is already defined: Kamailio does not start")
             return
         self.names[name] = Define(value, sure and (old is None or old.sure or again))
 
     def _undefine(self, word: str, name: str, place: Place, *, sure: bool) -> None:
         old = self.names.get(name)
         if old is None and not word.startswith("try"):
-            self.notes.problem(place, f"{name} is undefined but was not defined: Kamailio does not start")
+            text = f"{name} is undefined but was not defined: Kamailio does not start"
+            self.notes.refuse(place, text, sure=sure)
         if sure:
             self.names.pop(name, None)
         elif old is not None:
@@ -155,8 +147,10 @@ class Definitions:
         if value is not None:
             self.define("define", name, f'"{value}"' if word.endswith("s") else value, place, sure=sure)
         elif not word.startswith("try"):
-            self.notes.problem(
-                place, f"environment variable {variable or name} is not set: Kamailio does not start"
+            self.notes.refuse(
+                place,
+                f"environment variable {variable or name} is not set: Kamailio does not start",
+                sure=sure,
             )
 
 

@@ -101,5 +101,18 @@ def tcp_children(line: CommandLine, config: Config | Absent, default: int = DEFA
     return Effective(default, "Kamailio's default", note)
 
 
+def children(line: CommandLine, config: Config | Absent, default: int = DEFAULT_CHILDREN) -> Effective:
+    """UDP workers of each socket: -n, `children`, 8 — the first that is above 0."""
+    setting = _last(config, "children")
+    if line.children is not None and line.children > 0:
+        note = f"children in {setting.where} is ignored" if setting else ""
+        return Effective(line.children, f"command line -n {line.children}", note)
+    if line.children is None and isinstance(config, Absent):
+        return Effective(config, "the configuration file decides, because -n is not given")
+    if line.children is None and setting is not None and isinstance(setting.value, int) and setting.value > 0:
+        return Effective(int(setting.value), setting.where, "", setting.sure)
+    return Effective(default, "Kamailio's default")
+
+
 def _last(config: Config | Absent, name: str) -> Setting | None:
     return None if isinstance(config, Absent) else config.params.get(name)

@@ -51,19 +51,6 @@ def tcp_info(values: Values) -> TcpInfo:
     )
 
 
-class TlsInfo(Struct, frozen=True):
-    """tls.info: `clear_text_write_queued_bytes` is what waits to be encrypted, over all connections."""
-
-    max_connections: int | Absent
-    opened_connections: int | Absent
-    clear_text_write_queued_bytes: int | Absent
-
-
-def tls_info(values: Values) -> TlsInfo:
-    """Raises ParseError unless the reply is one struct of numbers."""
-    return numbers(TlsInfo, "tls.info", one_struct("tls.info", values))
-
-
 class Shm(Struct, frozen=True):
     """Kamailio's shared memory, in bytes but for `fragments`.
 
@@ -184,26 +171,6 @@ def counters(values: Values) -> Counters:
     return {name: value for name, value in pairs if not isinstance(value, Absent) and 0 <= value < 1 << 63}
 
 
-class TcpCounters(Struct, frozen=True):
-    """Counters of group `tcp:` since start, named as Kamailio names them; the two `current_…` are levels.
-
-    `established` and `passive_open` count a connection only after its first byte. Not counted anywhere: refusals by
-    the per-source limit, EMFILE, lack of shared memory, full worker queues, data timeouts.
-    """
-
-    con_reset: int | Absent
-    con_timeout: int | Absent
-    connect_failed: int | Absent
-    connect_success: int | Absent
-    current_opened_connections: int | Absent
-    current_write_queue_size: int | Absent
-    established: int | Absent
-    local_reject: int | Absent
-    passive_open: int | Absent
-    send_timeout: int | Absent
-    sendq_full: int | Absent
-
-
 class WsCounters(Struct, frozen=True):
     """Counters of group `websocket:` since start; `…current…` are levels, `ws_max_concurrent…` a high-water mark."""
 
@@ -218,11 +185,6 @@ class WsCounters(Struct, frozen=True):
     ws_transmitted_frames: int | Absent
     ws_sip_current_connections: int | Absent
     ws_msrp_current_connections: int | Absent
-
-
-def tcp_counters(found: Counters) -> TcpCounters:
-    """Those of group `tcp:`; each Absent where this server has it not."""
-    return numbers(TcpCounters, "counter", Members(tuple(found.items())), "tcp:")
 
 
 def ws_counters(found: Counters) -> WsCounters:

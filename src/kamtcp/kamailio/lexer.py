@@ -16,7 +16,8 @@ from msgspec import Struct
 
 WORD, NUMBER, STRING, MARK, END = "word", "number", "string", "mark", "end"
 
-_BLANK = r"(?:[ \t\b\r]|\\\n)+"
+# besides blanks, what no rule of Kamailio's scanner takes: it goes to standard output and is forgotten
+_BLANK = r"(?:[ \t\b\r]|\\\n|[^\n!-~]|[?`\\])+"
 _HEX = r"[0-9a-fA-F]{1,4}"
 # Longest first: an alternation takes the first that fits, Kamailio's scanner the longest.
 _IPV6 = rf"(?:{_HEX}:){{7}}{_HEX}(?!:)|(?:{_HEX}:){{1,7}}(?::{_HEX}){{1,7}}|:(?::{_HEX}){{1,7}}|(?:{_HEX}:){{1,7}}:|::"
@@ -36,6 +37,7 @@ class Token(NamedTuple):
         fresh: it is the first of its line.
         sure: False in a branch of a condition that could not be evaluated.
         quoted: the quotes of a STRING ('"' or "'"), else "".
+        offset: where it begins in the text of its file.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Token(NamedTuple):
     fresh: bool
     sure: bool
     quoted: str = ""
+    offset: int = -1
 
 
 class Number(Struct, frozen=True):
@@ -172,6 +175,12 @@ def number(text: str) -> Number | None:
 def boolean(text: str) -> bool | None:
     """True or False where one of Kamailio's eight words for it stands, else None."""
     return bool(_BOOLEANS[text]) if text in _BOOLEANS else None
+
+
+@cache
+def name_pattern() -> re.Pattern[str]:
+    """A name that may be defined."""
+    return re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @cache

@@ -256,18 +256,6 @@ def count(data: bytes) -> dict[str, Count]:
     }
 
 
-def line_of(key: str) -> LogLine:
-    """The entry of `LINES` with this key.
-
-    Raises:
-        KeyError: there is none.
-    """
-    for line in LINES:
-        if line.key == key:
-            return line
-    raise KeyError(key)
-
-
 @cache
 def _patterns() -> dict[bytes, list[tuple[str, re.Pattern[bytes] | None]]]:
     by_text: dict[bytes, list[tuple[str, re.Pattern[bytes] | None]]] = {}

@@ -1,9 +1,11 @@
-"""Names of core parameters: other spellings, which want numbers, which are never taken for defined names.
+"""Names in a kamailio.cfg: other spellings of core parameters, words that are never taken for defined names.
 
 Source  Kamailio src/core/cfg.lex and cfg.y, 5.6.3 and 6.2.0-dev1
 """
 
 from __future__ import annotations
+
+from kamtcp.kamailio import kinds
 
 # other spelling -> the name that kamtcp uses
 ALIASES = {
@@ -27,21 +29,6 @@ ALIASES = {
     "wdir": "workdir",
 }
 
-# a text here is a mistake that Kamailio refuses
-NUMERIC = frozenset(
-    """
-    async_workers children debug disable_tcp disable_tls enable_tls fork log_stderror mem_add_size mem_join memdbg
-    memlog mlock_pages msg_recv_max_size open_files_limit port real_time rt_policy rt_prio server_id shm_force_alloc
-    shm_mem_size socket_workers tcp_accept_aliases tcp_accept_haproxy tcp_accept_hep3 tcp_accept_iplimit
-    tcp_accept_no_cl tcp_accept_unique tcp_async tcp_check_timer tcp_children tcp_clone_rcvbuf tcp_close_rst
-    tcp_conn_wq_max tcp_connect_timeout tcp_connection_lifetime tcp_connection_match tcp_crlf_ping tcp_defer_accept
-    tcp_delayed_ack tcp_fd_cache tcp_keepalive tcp_keepcnt tcp_keepidle tcp_keepintvl tcp_linger2 tcp_listen_backlog
-    tcp_main_threads tcp_max_connections tcp_msg_data_timeout tcp_msg_read_timeout tcp_no_connect tcp_rd_buf_size
-    tcp_reuse_port tcp_script_mode tcp_send_timeout tcp_syncnt tcp_wait_data tcp_wq_blk_size tcp_wq_max
-    tls_max_connections tls_port_no tls_threads_mode
-    """.split()  # noqa: SIM905  (a list to read, not of quotes)
-)
-
 ROUTES = frozenset(
     """
     route request_route reply_route onreply_route failure_route branch_route onsend_route event_route
@@ -50,9 +37,13 @@ ROUTES = frozenset(
 
 PROTOCOLS = frozenset(("udp", "tcp", "tls", "sctp", "ws", "wss"))
 
+LISTEN_PROTOCOLS = frozenset(("", "udp", "tcp", "tls", "sctp"))
+
+POLL_METHODS = frozenset(("poll", "epoll_lt", "epoll_et", "sigio_rt", "select", "kqueue", "/dev/poll"))
+
 # Kamailio's scanner knows these words before it looks for defined names
 KEYWORDS = (
-    NUMERIC
+    kinds.ALL
     | ROUTES
     | PROTOCOLS
     | frozenset(p.upper() for p in PROTOCOLS)
@@ -64,6 +55,19 @@ KEYWORDS = (
         ip_free_bind listen loadmodule loadmodulex loadpath modparam modparamx name no off on rundir server_header
         server_signature socket tcp_accept_protocols tcp_poll_method tcp_source_ipv4 tcp_source_ipv6 tls_method true
         user user_agent_header virtual vrf workdir workers yes
+        INET INET6 IPV4 IPV6 IPv4 IPv6 SSLV2 SSLV23 SSLV3 SSLv2 SSLv23 SSLv3 TLSV1 TLSv1 add_local_rport
+        add_tcp_alias af and avpflags bool break case cfg_reset cfg_select clear_branches defined drop dst_ip
+        dst_port else eq error event_route_callback exec exit flags force_send_socket force_tcp_alias
+        fork_delay forward forward_sctp forward_tcp forward_tls forward_udp from_uri ieq import_file
+        include_file ine inet inet6 ipv4 ipv6 isavpflagset isflagset kemi log max_len method mod modinit_delay
+        myself ne not onsend_route_callback or pre_routing_callback prefix proto received_route_callback
+        remove_branch reply_route_callback resetavpflag resetflag return revert_uri rewritehost
+        rewritehostport rewritehostporttrans rewriteport rewriteuri rewriteuser rewriteuserpass selval
+        set_advertised_address set_advertised_port set_forward_close set_forward_no_connect set_reply_close
+        set_reply_no_connect setavpflag setflag seth sethost sethostport sethostporttrans sethp sethpt setp
+        setport setu setup seturi setuser setuserpass snd_af snd_ip snd_port snd_proto src_ip src_port sslv2
+        sslv23 sslv3 statistics status strempty strip strip_tail strlen switch tlsv1 to_af to_ip to_port
+        to_proto to_uri uri userphone while
         """.split()  # noqa: SIM905  (a list to read, not of quotes)
     )
 )

@@ -5,23 +5,18 @@ Source  Kamailio src/core/cfg.y
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
-from kamtcp.kamailio import lexer
-from kamtcp.kamailio.config import Config, Listen, ModParam, Module, Setting, Value
-from kamtcp.kamailio.definitions import Place
+from kamtcp.kamailio import kinds
+from kamtcp.kamailio.contents import Config, Setting
+from kamtcp.kamailio.cursor import MODPARAMS, MODULES, Cursor, is_number, place_of
 from kamtcp.kamailio.lexer import END, MARK, NUMBER, STRING, WORD, Token
-from kamtcp.kamailio.parameters import KEYWORDS, NUMERIC, PROTOCOLS, ROUTES, canonical
+from kamtcp.kamailio.listeners import Listeners
+from kamtcp.kamailio.modules import Modules
+from kamtcp.kamailio.parameters import KEYWORDS, POLL_METHODS, ROUTES, canonical
 from kamtcp.kamailio.preprocess import Stream
+from kamtcp.kamailio.versions import Version, has_parameter
 
-_JOINING = frozenset("|,.:/")
-_CLOSING = frozenset(";{}")
-_AFTER_ADDRESS = frozenset(
-    ("advertise", "ADVERTISE", "name", "NAME", "virtual", "agname", "AGNAME", "vrf", "VRF")
-)
-_MODULES = frozenset(("loadmodule", "loadmodulex"))
-_MODPARAMS = frozenset(("modparam", "modparamx"))
+_DESCRIPTIONS = ("desc", "descr", "description")
+_TEXTS = ("loadpath", "mpath", "cfgengine")
 
 
 def parse(stream: Stream, path: str) -> Config:
@@ -32,305 +27,238 @@ def parse(stream: Stream, path: str) -> Config:
         path: of the main file.
     """
     stream.keywords = KEYWORDS
-    return _Parser(stream).run(path)
+    return Parser(stream).run(path)
 
 
-def module_name(text: str) -> str:
-    """Name of a module from what `loadmodule` says: path and ".so" don't count."""
-    return text.rpartition("/")[2].removesuffix(".so")
+class Parser:
+    """Reads one stream; `block` is what becomes of the inside of a route."""
 
-
-class _Parser:
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+        self.stream, self.cursor = stream, Cursor(stream)
+        self.listeners = Listeners(self.cursor)
         self.assignments: list[Setting] = []
-        self.listens: list[Listen] = []
-        self.aliases: list[str] = []
-        self.modules: list[Module] = []
-        self.modparams: list[ModParam] = []
-        self.socket_workers = 0
+        self.modules = Modules(self.cursor)
+        self.routes: set[tuple[str, str]] = set()
+        self.flag_names: set[str] = set()
+        numbers = stream.definitions.version
+        self.version = None
+        if numbers is not None and len(numbers) >= 3:
+            major, minor, patch = numbers[:3]
+            self.version = Version((major, minor, patch), ".".join(map(str, numbers)))
 
     def run(self, path: str) -> Config:
-        stream = self.stream
+        stream, any_statement = self.stream, False
         while (token := stream.next()).kind != END:
+            any_statement = True
             if token.kind == WORD:
                 self.statement(token)
             elif token.kind == MARK and token.text == "{":
-                stream.skip_block()
+                self.cursor.refuse(token, "a { that belongs to no route")
+                self.block(token)
+            elif not (token.kind == MARK and token.text == ";"):
+                self.lost(token)
+        if not any_statement and not stream.rules:
+            self.cursor.refuse(token, "nothing but comments: Kamailio wants one statement at least")
         return Config(
             path=path,
             params={setting.name: setting for setting in self.assignments},
             assignments=tuple(self.assignments),
-            listens=tuple(self.listens),
-            aliases=tuple(self.aliases),
-            modules=tuple(self.modules),
-            modparams=tuple(self.modparams),
+            listens=tuple(self.listeners.found),
+            aliases=tuple(self.listeners.aliases),
+            modules=tuple(self.modules.found),
+            modparams=tuple(self.modules.params),
             defines={name: define.value for name, define in stream.definitions.names.items()},
-            includes=tuple(stream.includes),
+            includes=tuple(stream.frames.includes),
             problems=tuple(stream.notes.problems),
+            refusals=stream.notes.refusals(stream.frames.texts),
             unsure=tuple(stream.notes.unsure),
         )
 
     def statement(self, token: Token) -> None:
-        word = token.text
+        word, cursor = token.text, self.cursor
         if word in ROUTES:
-            self.route()
-        elif word in _MODULES:
-            self.loadmodule(token)
-        elif word in _MODPARAMS:
-            self.modparam(token)
-        elif word in ("listen", "alias", "domain") and self.take("="):
-            self.listen(token) if word == "listen" else self.alias()
-        elif word == "socket" and self.take("="):
-            self.socket(token)
-        elif word in ("loadpath", "mpath", "cfgengine"):
-            self.take("=")
+            self.route(token)
+        elif word in MODULES:
+            self.modules.loadmodule(token)
+        elif word in MODPARAMS:
+            self.modules.modparam(token)
+        elif word in ("flags", "avpflags"):
+            self.flags(token)
+        elif word in _TEXTS:
+            cursor.take("=")
+            if self.stream.peek().kind != STRING:
+                cursor.refuse(self.stream.peek(), f"{word} wants a text in quotes")
             self.assign(token, canonical(word))
-        elif word == "coreparam" and self.take("["):
-            name = self.stream.next()
-            if self.take("]") and self.take("="):
-                self.assign(token, canonical(name.text))
-        elif self.take("="):
-            self.assign(token, canonical(word))
-        elif self.take("."):
-            name = self.stream.next()
-            if name.kind == WORD and self.take("="):
-                self.assign(token, f"{word}.{name.text}")
+        elif cursor.take("="):
+            self.core(token)
+        elif word in KEYWORDS and word != "default":
+            self.lost(token)
+        elif cursor.take("."):
+            self.custom(token, word)
+        elif cursor.take("["):
+            number = self.stream.next()
+            if number.kind == NUMBER and cursor.take("]") and cursor.take("."):
+                self.custom(token, f"{word}[{number.text}]")
+            else:
+                self.lost(token)
+        else:
+            self.lost(token)
 
-    def problem(self, token: Token, text: str) -> None:
-        self.stream.notes.problem(Place(token.file, token.line), text)
-
-    # --- small steps ----------------------------------------------------------------------------------------
-
-    def take(self, mark: str) -> bool:
-        """Read this mark if it comes next."""
-        token = self.stream.next()
-        if token.kind == MARK and token.text == mark:
-            return True
-        self.stream.back(token)
-        return False
-
-    def at_statement(self) -> bool:
-        """Whether the next word begins an assignment."""
-        token = self.stream.next()
-        begins = token.kind == WORD and token.fresh
-        if begins:
-            after = self.stream.peek()
-            begins = (
-                after.kind == MARK and after.text == "="
-            ) or token.text in _MODULES | _MODPARAMS | ROUTES
-        self.stream.back(token)
-        return begins
-
-    def joined(self, stops: frozenset[str]) -> tuple[str, bool]:
-        """The next word with everything that touches it, as text; and whether all of it is sure."""
-        pieces: list[str] = []
-        sure = True
-        depth = 0
-        while True:
+    def lost(self, token: Token) -> None:
+        """Something that begins no statement: to the next line that may, without a word on what is between."""
+        what = "a text" if token.kind == STRING else repr(token.text[:40])
+        self.cursor.refuse(token, f"{what} begins no statement")
+        for _ in range(10_000):
             token = self.stream.next()
-            joins = not pieces or token.glued or token.text in _JOINING or pieces[-1] in _JOINING or depth > 0
-            ends = token.kind == MARK and token.text in stops and not depth
-            if token.kind == END or ends or not joins or len(pieces) > 1000:
+            if token.kind == END or token.fresh or (token.kind == MARK and token.text in ";{"):
                 self.stream.back(token)
-                return "".join(pieces), sure
-            if token.kind == MARK:
-                depth += (token.text == "(") - (token.text == ")")
-            pieces.append(token.text)
-            sure = sure and token.sure
+                return
 
     # --- statements -----------------------------------------------------------------------------------------
 
-    def route(self) -> None:
-        stream = self.stream
-        if self.take("["):
-            for _ in range(50):  # names of event routes hold colons and dashes
-                token = stream.next()
-                if token.kind == END or (token.kind == MARK and token.text == "]"):
+    def route(self, token: Token) -> None:
+        stream, name = self.stream, ""
+        named = self.cursor.take("[")
+        if named:
+            words: list[Token] = []
+            while len(words) < 50:  # names of event routes hold colons and dashes
+                word = stream.next()
+                if word.kind == END or (word.kind == MARK and word.text in "]{"):
+                    if word.text == "{":
+                        stream.back(word)
                     break
-                if token.kind == MARK and token.text == "{":
-                    stream.back(token)
-                    break
-        if self.take("{"):
-            stream.skip_block()
-
-    def loadmodule(self, token: Token) -> None:
-        self.take("(")
-        name = self.stream.next()
-        if name.kind != STRING:
-            self.stream.back(name)
-            self.problem(token, f"{token.text} without a string")
+                words.append(word)
+            name = "".join(word.text for word in words)
+            one = len(words) == 1 and words[0].kind in (WORD, NUMBER, STRING)
+            if token.text in ("request_route", "reply_route") or not (
+                one or (words and token.text == "event_route")
+            ):
+                self.cursor.refuse(
+                    words[0] if words else token, f"{token.text}[{name[:40]}]: not a name for it"
+                )
+        elif token.text == "event_route":
+            self.cursor.refuse(token, "event_route wants a name")
+        opened = stream.next()
+        if opened.kind != MARK or opened.text != "{":
+            stream.back(opened)
+            self.cursor.refuse(opened, f"{token.text} wants {{ … }}")
             return
-        sure = token.sure and name.sure
-        module = module_name(name.text)
-        self.modules.append(Module(module, token.file, token.line, sure))
-        self.stream.define_module(module, sure=sure)
+        if named and (token.text, name) in self.routes and token.sure:
+            self.cursor.refuse(token, f"{token.text}[{name[:40]}] is there already")
+        if token.sure:
+            self.routes.add((token.text, name))
+        self.block(opened)
 
-    def modparam(self, token: Token) -> None:
-        if not self.take("("):
-            return
-        module, name = self.stream.next(), None
-        if self.take(","):
+    def block(self, opened: Token) -> None:
+        """Leave a block whose brace was just read."""
+        self.stream.skip_block(place_of(opened))
+
+    def flags(self, token: Token) -> None:
+        """Names, each with a number or without, separated by commas."""
+        while True:
             name = self.stream.next()
-        if name is None or not self.take(","):
-            self.problem(token, f"{token.text} wants module, name and value")
-            return
-        value, sure = self.value(token, name.text)
-        if value is None:
-            return
-        value = int(value) if isinstance(value, bool) else value
-        sure = sure and token.sure and module.sure
-        self.modparams.append(ModParam(module.text, name.text, value, token.file, token.line, sure))
+            if name.kind not in (WORD, STRING):
+                self.stream.back(name)
+                self.cursor.refuse(name, f"{token.text} wants names")
+                return
+            if token.text == "flags" and name.text in self.flag_names:
+                self.cursor.refuse(name, f"flag {name.text[:40]!r} is there already")
+            if token.text == "flags" and token.sure:
+                self.flag_names.add(name.text)
+            if token.text == "flags" and self.cursor.take(":") and self.stream.next().kind != NUMBER:
+                self.cursor.refuse(name, f"the number of flag {name.text[:40]!r} is none")
+            if not self.cursor.take(","):
+                return
+
+    def core(self, token: Token) -> None:
+        """An assignment, its name and "=" read."""
+        word, first = token.text, self.stream.peek()
+        if word in ("alias", "domain"):
+            self.listeners.alias()
+        elif word == "listen":
+            self.listeners.listen(token)
+        elif word == "socket":
+            self.known(token, word)
+            self.listeners.socket(token)
+        else:
+            if self.known(token, word):
+                self.kind(first, word)
+            self.assign(token, canonical(word))
+
+    def known(self, token: Token, word: str) -> bool:
+        """Whether this is a core parameter of this version; noted if it isn't."""
+        if word not in kinds.ALL and word != "socket":
+            self.cursor.refuse(token, f"{word[:60]} is no core parameter that kamtcp knows")
+        elif self.version is not None and not has_parameter(self.version, word):
+            self.cursor.refuse(token, f"{word} is no core parameter of Kamailio {self.version.text} yet")
+        else:
+            return True
+        return False
+
+    def kind(self, first: Token, word: str) -> None:
+        """Note a value of a kind that Kamailio doesn't take, `first` being its first word."""
+        minus = first.kind == MARK and first.text == "-"
+        if word in kinds.UNSIGNED and not is_number(first):
+            self.cursor.refuse(first, f"{word} wants a number" + (" that is not negative" if minus else ""))
+        elif word in kinds.SIGNED:
+            if minus:
+                self.stream.next()
+                first, after = self.stream.peek(), first
+                self.stream.back(after)
+            if not is_number(first):
+                self.cursor.refuse(first, f"{word} wants a number")
+        elif word == "tos" and not is_number(first) and first.kind != WORD:
+            self.cursor.refuse(first, "tos wants a number or a name")
+        elif word in kinds.QUOTED and first.kind != STRING:
+            self.cursor.refuse(first, f"{word} wants a text in quotes")
+        elif word == "tcp_poll_method" and first.text not in POLL_METHODS:
+            self.cursor.refuse(first, f"{word} wants one of {', '.join(sorted(POLL_METHODS))}")
+        elif word in kinds.NAMED and first.kind != STRING and (first.kind != WORD or first.text in KEYWORDS):
+            self.cursor.refuse(first, f"{word} wants a name or a text in quotes")
+        elif word in kinds.BARE and first.kind == STRING:
+            self.cursor.refuse(first, f"{word} takes no quotes")
 
     def assign(self, token: Token, name: str) -> None:
         if self.at_statement():
-            self.problem(token, f"{name} without a value")
+            self.cursor.problem(token, f"{name} without a value")
             return
-        value, sure = self.value(token, name)
+        value, sure = self.cursor.value(name, single="." in name or token.text in kinds.SINGLE)
         if value is None:
-            self.problem(token, f"{name} without a value")
+            self.cursor.problem(token, f"{name} without a value")
             return
-        if name in NUMERIC and isinstance(value, str):
-            self.problem(token, f"{name} wants a number, got {value[:60]!r}")
-        if name == "shm_mem_size" and self.modparams:
-            self.problem(token, "shm_mem_size after a modparam: Kamailio does not start")
+        if name == "shm_mem_size" and self.modules.params:
+            self.cursor.refuse(token, "shm_mem_size after a modparam: Kamailio does not start")
         if name == "socket_workers":
-            self.socket_workers = value if isinstance(value, int) else 0
+            self.listeners.workers = value if isinstance(value, int) else 0
         self.assignments.append(Setting(name, value, token.file, token.line, sure and token.sure))
 
-    def value(self, token: Token, name: str) -> tuple[Value | None, bool]:
-        """A number, a word for yes or no, or a text."""
+    def custom(self, token: Token, group: str) -> None:
+        """A variable of a group of its own: `group.name = value desc "text"`, group and dot read."""
+        name = self.stream.next()
+        if name.kind != WORD or not self.cursor.take("="):
+            self.cursor.refuse(name, "a variable is written group.name = value")
+            return
+        if name.text in KEYWORDS and name.text != "default":
+            self.cursor.refuse(
+                name, f"{group}.{name.text}: a word of Kamailio's own is no name for a variable"
+            )
         first = self.stream.peek()
-        text, sure = self.joined(_CLOSING | {",", ")"} if token.text in _MODPARAMS else _CLOSING)
-        if first.kind == STRING:
-            return text, sure
-        if text == "$":
-            return text, False  # modparamx with a pseudo-variable
-        if not text:
-            return None, sure
-        if (word := lexer.boolean(text)) is not None:
-            return word, sure
-        if text == "-":
-            digits, _ = self.joined(_CLOSING | {",", ")"})
-            text += digits
-        number = lexer.number(text.removeprefix("-"))
-        if number is None:
-            return text, sure
-        if number.wrapped:
-            self.problem(
-                token,
-                f"{name}: {text[:40]} does not fit 32 bits; Kamailio takes {number.value}",
-            )
-        return (-number.value if text[0] == "-" else number.value), sure
-
-    # --- listeners ------------------------------------------------------------------------------------------
-
-    def listen(self, token: Token) -> None:
-        found: list[tuple[str, bool]] = []
-        while len(found) < 100 and self.another(found=bool(found)):
-            found.append(self.joined(_CLOSING))
-        if not found:
-            self.problem(token, "listen without an address")
-            return
-        more = self.options()
-        for text, sure in found:
-            self.add_listen(token, text, more, self.socket_workers, sure=sure)
-            self.socket_workers = 0
-
-    def another(self, *, found: bool) -> bool:
-        """Whether another address of a `listen` or `alias` list comes."""
-        token = self.stream.next()
-        more = token.kind in (WORD, NUMBER, STRING) or (token.kind == MARK and token.text in "[(*")
-        if more and token.kind == WORD:
-            more = token.text not in _AFTER_ADDRESS
-            after = self.stream.peek()
-            if after.kind == MARK and after.text == "=":
-                more = False
-            elif found and token.fresh and not (after.glued and after.kind == MARK and after.text in ":.-"):
-                more = token.text in PROTOCOLS
-        self.stream.back(token)
-        return more
-
-    def options(self) -> dict[str, str]:
-        """What may follow the address of a `listen`."""
-        more: dict[str, str] = {}
-        for _ in range(10):
-            token = self.stream.next()
-            word = token.text.lower()
-            if token.kind != WORD or token.text not in _AFTER_ADDRESS or self.followed_by_equals():
-                self.stream.back(token)
-                break
-            more[word] = "yes" if word == "virtual" else self.joined(_CLOSING)[0]
-        return more
-
-    def followed_by_equals(self) -> bool:
+        if first.kind != STRING and not is_number(first):
+            self.cursor.refuse(first, f"{group}.{name.text} wants a number or a text in quotes")
+        self.assign(token, f"{group}.{name.text}")
         after = self.stream.peek()
-        return after.kind == MARK and after.text == "="
+        if after.kind == WORD and after.text in _DESCRIPTIONS:
+            self.stream.next()
+            if self.stream.peek().kind == STRING:
+                self.stream.next()
+            else:
+                self.cursor.refuse(self.stream.peek(), f"{after.text} wants a text in quotes")
 
-    def socket(self, token: Token) -> None:
-        if not self.take("{"):
-            return
-        more: dict[str, str] = {}
-        sure = True
-        for _ in range(200):
-            name = self.stream.next()
-            if name.kind == END or (name.kind == MARK and name.text == "}"):
-                break
-            if name.kind == WORD and self.take("="):
-                more[name.text.lower()], word_sure = self.joined(_CLOSING)
-                sure = sure and word_sure and name.sure
-        if "bind" not in more:
-            self.problem(token, "socket without bind")
-            return
-        workers = lexer.number(more.get("workers", "0"))
-        if workers is None:
-            self.problem(token, f"workers of a socket: {more['workers'][:60]!r} is no number")
-        self.add_listen(token, more["bind"], more, workers.value if workers else 0, sure=sure)
-
-    def add_listen(
-        self, token: Token, text: str, more: Mapping[str, str], workers: int, *, sure: bool
-    ) -> None:
-        place = _place(text)
-        if place is None:
-            self.problem(token, f"address {text[:60]!r} is not [protocol:]address[:port]")
-            return
-        protocol, addresses, port, port_end = place
-        self.listens.append(
-            Listen(
-                protocol=protocol,
-                addresses=addresses,
-                port=port,
-                port_end=port_end,
-                file=token.file,
-                line=token.line,
-                advertise=more.get("advertise", ""),
-                name=more.get("name", ""),
-                workers=workers,
-                virtual=more.get("virtual", "no") not in ("no", "off", "false", "disable", "0"),
-                sure=sure and token.sure,
-            )
-        )
-
-    def alias(self) -> None:
-        count = 0
-        while count < 1000 and self.another(found=count > 0):
-            self.aliases.append(self.joined(_CLOSING)[0])
-            count += 1
-
-
-def _place(text: str) -> tuple[str, tuple[str, ...], int, int] | None:
-    """Take "[protocol:]address[:port[-port]]" apart; the address may be a "(list, of, them)"."""
-    protocol, colon, rest = text.partition(":")
-    if not colon or protocol.lower() not in PROTOCOLS | {"*"}:
-        protocol, rest = "", text
-    protocol = "" if protocol == "*" else protocol.lower()
-    if rest.count(":") > 1 and not rest.startswith(("[", "(")):
-        return (protocol, (rest,), 0, 0) if re.fullmatch(r"[0-9a-fA-F:.]+", rest) else None
-    found = re.fullmatch(r"(\[[^\]]*\]|\([^)]*\)|[^:\s]+)(?::(\*|[0-9]{1,6})(?:-([0-9]{1,6}))?)?", rest)
-    if found is None:
-        return None
-    names = found.group(1)
-    names = names[1:-1] if names[0] in "([" else names
-    addresses = tuple(name.strip() for name in names.split(",") if name.strip())
-    port = int(found.group(2)) if (found.group(2) or "*") != "*" else 0
-    return (protocol, addresses, port, int(found.group(3) or 0)) if addresses else None
+    def at_statement(self) -> bool:
+        """Whether the next word begins an assignment: the one before it has no value."""
+        token = self.stream.next()
+        begins = token.kind == WORD and token.fresh
+        if begins:
+            begins = self.cursor.comes("=") or token.text in MODULES | MODPARAMS | ROUTES
+        self.stream.back(token)
+        return begins

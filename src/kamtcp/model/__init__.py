@@ -7,6 +7,7 @@
     instance.py  facts of one running Kamailio
     snapshot.py  all of it at one moment, with a schema version
     target.py    what the operator wants to hold
+    acceptance.py  findings that the operator accepts
     growth.py    two snapshots: what a connection costs here, measured
 
 Imports nothing else of kamtcp. Facts are frozen, serialisable, and judged elsewhere.

@@ -30,6 +30,7 @@ class Process(Struct, frozen=True):
         nofile_soft, nofile_hard: RLIMIT_NOFILE in force in this process.
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
+        bounding: CapBnd: what it, and whoever it was before it changed its user, could ever be allowed.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
     """
 
@@ -47,6 +48,12 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
+
+    @property
+    def label(self) -> str:
+        """What to call it in a sentence."""
+        return f"pid {self.pid}" if self.pid else "the process to be started"
 
 
 class Parameter(Struct, frozen=True):
@@ -56,11 +63,39 @@ class Parameter(Struct, frozen=True):
         value: number, or text as written.
         origin: READ over RPC or from a file; DEFAULT where nothing says otherwise.
         where: "core.tcp_info", "kamailio.cfg:41", "command line -m", "compiled default".
+        set_by: of a value that RPC tells: the line or option that set it at start; "" if none does.
     """
 
     value: int | str
     origin: Origin
     where: str
+    set_by: str = ""
+
+
+class Foreseen(Struct, frozen=True):
+    """What a Kamailio that is not started yet is judged by, in place of what a running one shows.
+
+    Args:
+        config: its file. options: its arguments. whose: unit that they were taken from, "" for the operator.
+        away: the file is of another machine than the one that is judged.
+        descriptors: whose limit of open files is assumed, for people.
+        private_low, private_high: bytes of private memory used besides the table of descriptors, between which it lies.
+        shared_low, shared_high: bytes of shared memory in use after start.
+        version: how its version was found, for people.
+        taken: listeners whose port another program holds, one clause each.
+    """
+
+    config: str
+    options: str
+    away: bool
+    descriptors: str
+    private_low: int
+    private_high: int
+    shared_low: int
+    shared_high: int
+    version: str
+    taken: tuple[str, ...] = ()
+    whose: str = ""
 
 
 class SharedMemory(Struct, frozen=True, tag="shm"):
@@ -80,6 +115,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     Args:
         nofile_soft, nofile_hard: LimitNOFILE; Absent(MISSING) when the unit doesn't set it.
         where: file and line that set it, "" when none does.
+        nofile_lines: all lines that set LimitNOFILE, in the order in which they are applied: FILE:LINE and value.
+        user: User= of the unit, "" where it starts as root.
     """
 
     name: str
@@ -87,6 +124,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     nofile_hard: Limit
     where: str
     tasks_max: Limit
+    nofile_lines: tuple[tuple[str, str], ...] = ()
+    user: str = ""
 
 
 class Cgroup(Struct, frozen=True, tag="cgroup"):
@@ -133,6 +172,10 @@ class Instance(Struct, frozen=True):
         openssl: major version of the mapped libssl, 0 when none is mapped.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
+        away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
+        in_flight_elsewhere: descriptors that other Kamailios of its user may have on their way to workers: the kernel counts
+            them per user.
+        foreseen: of one that is not started: its processes, limits, memory and listeners are as they would be.
     """
 
     name: str
@@ -170,6 +213,14 @@ class Instance(Struct, frozen=True):
     log_source: str
     unsure: tuple[str, ...]
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
+    away: str = ""
+    in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)
+    foreseen: Foreseen | None = None
+
+    @property
+    def seen_as(self) -> Origin:
+        """Where facts of its processes come from: they were read, or are assumed because it is not started."""
+        return Origin.READ if self.foreseen is None else Origin.ASSUMED
 
     def of_role(self, role: Role) -> tuple[Process, ...]:
         """Processes of one role, in the order of core.psx."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kamtcp.model.absent import Absent
+from kamtcp.model.acceptance import AcceptFile
 from kamtcp.model.instance import Instance
 from kamtcp.model.machine import Machine, Namespace
 
@@ -19,6 +20,7 @@ class Snapshot(Struct, frozen=True):
         namespaces: by id; the reader's own is under Machine.netns.
         instances: one for each Kamailio, in the order of their pids.
         unseen: obstacles that hid more than one fact.
+        accepted: findings that the operator accepts.
     """
 
     schema: int
@@ -26,3 +28,4 @@ class Snapshot(Struct, frozen=True):
     namespaces: dict[str, Namespace]
     instances: tuple[Instance, ...]
     unseen: tuple[Absent, ...]
+    accepted: AcceptFile = AcceptFile()

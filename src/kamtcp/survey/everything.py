@@ -6,7 +6,7 @@ from kamtcp.host.door import Host
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.observe import boot, census, files, hashes, pressure, processes
 from kamtcp.observe.attempt import attempt
-from kamtcp.survey import find
+from kamtcp.survey import find, start_limits
 from kamtcp.survey.take import take
 
 
@@ -28,6 +28,7 @@ def look(host: Host, *, every_socket: bool = False) -> Snapshot:
         ("pressure", pressure.collect),
     ):
         attempt(source, lambda collect=collect: collect(host))  # type: ignore[misc]
+    start_limits.surroundings(host)
     for family in find.families(host):
         for member in family.members:
             attempt(f"process {member.pid}", lambda pid=member.pid: processes.collect(host, pid))  # type: ignore[misc]

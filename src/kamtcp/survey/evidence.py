@@ -11,13 +11,13 @@ from kamtcp.observe import boot, cgroup, logs, units
 from kamtcp.observe.attempt import attempt
 from kamtcp.survey.find import Family
 
-_VERSION = rb"kamailio (\d+\.\d+\.\d+[^ \0]*) \("
+VERSION = rb"kamailio (\d+\.\d+\.\d+[^ \0]*) \("
 
 
 def version_in_binary(host: Host, pid: int) -> str | Absent:
     """The version compiled into the running binary, for when RPC is silent."""
     source = f"/proc/{pid}/exe"
-    found = attempt(source, lambda: host.search(source, _VERSION))
+    found = attempt(source, lambda: host.search(source, VERSION))
     if isinstance(found, Absent):
         return found
     if not found:
@@ -85,6 +85,8 @@ def unit(host: Host, pid: int) -> Unit | Absent:
         nofile_hard=unset if limit is None else limit.hard,
         where="" if limit is None else f"{limit.file}:{limit.line}",
         tasks_max=Absent(f"TasksMax of {name}", Why.MISSING, "not set") if tasks is None else tasks.value,
+        nofile_lines=tuple((f"{each.file}:{each.line}", each.text) for each in found.nofile_lines),
+        user="" if found.user is None else found.user.text,
     )
 
 

@@ -6,7 +6,7 @@ from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent
 from kamtcp.model.machine import Namespace
 from kamtcp.model.snapshot import SCHEMA, Snapshot
-from kamtcp.survey import find, instance, machine, namespace
+from kamtcp.survey import accepted, find, instance, machine, namespace
 
 
 def take(host: Host, *, only: str = "") -> Snapshot:
@@ -32,13 +32,16 @@ def take(host: Host, *, only: str = "") -> Snapshot:
         instance.collect(host, views[family.attendant], family, namespaces[views[family.attendant].netns])
         for family in families
     )
+    seen = machine.collect(host, reader)
+    instances = instance.with_in_flight(instances, seen.handoff_messages)
     unseen = [view.obstacle for view in views.values() if isinstance(view.obstacle, Absent)]
     if not families and (obstacle := find.hidden(host)) is not None:
         unseen.append(obstacle)
     return Snapshot(
         schema=SCHEMA,
-        machine=machine.collect(host, reader),
+        machine=seen,
         namespaces=namespaces,
         instances=instance.with_distinct_names(instances),
         unseen=tuple(unseen),
+        accepted=accepted.collect(host),
     )
