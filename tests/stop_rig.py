@@ -88,7 +88,7 @@ def server(
     shm_megabytes: int = 64,
     private_megabytes: int = 8,
     log: bool = False,
-    user: bool = True,
+    user: bool | int = True,
     name: str = "standin",
     prepare: Callable[[StandIn], object] | None = None,
 ) -> Iterator[Running]:

@@ -1,28 +1,20 @@
-"""CPU time of an accept and of a TLS handshake, and how long closed flows stay in the conntrack table."""
+"""CPU time of an accept and of a TLS handshake."""
 
 from __future__ import annotations
 
 import os
-import time
-from functools import partial
 from pathlib import Path
 
-from rows_host import TRACK
 from rows_queue import tcp_main
-from truth_measure import nft, number, until
-from truth_peers import peers
+from truth_measure import number, until
 from truth_row import RATES, NotProven, Outcome, Row
 
 from kamtcp.capacity.ceiling import Ceiling
-from kamtcp.host.live import Live
-from kamtcp.host.namespaces import NetnsThread
 from kamtcp.loadgen.order import Carrier
 from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.schedule import AtOnce
 from kamtcp.model.origin import Origin
-from kamtcp.observe import conntrack
 from kamtcp.rehearse.scenario import Scenario
-from kamtcp.rehearse.standin import StandIn
 from stop_rig import Prediction, causes, order, predict, server, settle, workers
 
 
@@ -91,40 +83,7 @@ def handshakes() -> Outcome:
     )  # fmt: skip
 
 
-def churn() -> Outcome:
-    """Closed flows count in the table until they are collected, long after nf_conntrack_tcp_timeout_time_wait."""
-    timeout = 5
-
-    def prepare(host: StandIn) -> None:
-        nft(host, *TRACK)
-        host.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", timeout)
-
-    with server(Scenario(), prepare=prepare) as running, peers() as closed:
-        inside = NetnsThread(running.standin.pid)
-        assert not inside.do(partial(closed.open, 10))
-        ceiling = predict(running.pid).ceiling("conntrack-churn")  # with no entry it would say: nobody tracks
-        top, held, _ = ceiling.inputs
-        collected: list[float] = []
-        most, end = 0, time.monotonic() + 150.0
-        while len(collected) < 2 and time.monotonic() < end:
-            closed.drop(10)
-            assert not inside.do(partial(closed.open, 10))
-            now = conntrack.collect(Live(), running.pid).entries
-            most = max(most, now)
-            if now < most // 2:
-                collected.append(time.monotonic())
-                most = now
-            time.sleep(0.25)
-    assert len(collected) == 2, f"{most} entries: collected {len(collected)} times in 150 s"
-    stay = timeout + collected[1] - collected[0]
-    return Outcome(
-        number(ceiling), (top.value - held.value) / stay, ceiling.unit, "nf_conntrack_max / the longest that closed flows stay",
-        f"closed flows are collected each {stay - timeout:.1f} s",
-    )  # fmt: skip
-
-
 ROWS = (
     Row("accept-rate", "one core of tcp main", "accept-rate", RATES, accept_rate),
     Row("tls-handshakes", "full TLS handshakes, ECDSA P-256", "tls-handshakes", RATES, handshakes),
-    Row("conntrack-churn", "nf_conntrack_tcp_timeout_time_wait=5", "conntrack-churn", RATES, churn),
 )

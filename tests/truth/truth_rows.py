@@ -36,5 +36,7 @@ WITHOUT_ROW: dict[str, str] = {
     "hash-chains": "no counter tells; what a longer chain costs is lost in the noise of a shared machine",
     "per-source-limit": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
     "per-source-scan": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
+    "conntrack-churn": "the kernel collects closed flows each 1 to 60 s as it sees fit (27, 58 and 61 s were seen):"
+    " the ceiling is the lower end; that they fill the table until then was seen",
     "packet-backlog": "when softirq pauses, and for how long, can't be brought about on purpose",
 }
