@@ -105,9 +105,14 @@ def rest(reuse: int) -> Outcome:
 
     def once() -> float:
         held = until_none_left(1000)
+        assert len(held) == 300, f"{len(held)} connections from 300 ports"
         closed = time.monotonic()  # the first of them; to close the others takes a while on a busy machine
         for each in held:
             each.close()
+        resting = until(
+            lambda: stat(running.pid, "TCP.tw") >= 300, 0.9
+        )  # tcp main may have to close its ends first
+        assert resting, "the server closed first: no port rests"
         while True:
             try:
                 connect().close()
