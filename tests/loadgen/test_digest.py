@@ -76,7 +76,7 @@ def test_algorithms_without_example(algorithm):
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(
     texts,
     texts,
@@ -101,7 +101,7 @@ def test_an_answer_proves_the_password_and_nothing_else_does(  # noqa: PLR0917
     assert not answer.verify(password=password, method="INVITE")
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.one_of(

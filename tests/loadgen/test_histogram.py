@@ -23,8 +23,8 @@ def recorded(microseconds, **how) -> Histogram:
     return made
 
 
-@settings(max_examples=150)
-@given(durations, st.integers(1, 5))
+@settings(max_examples=50, deadline=None)
+@given(durations, st.integers(1, 4))
 def test_percentiles_are_those_of_hdrhistogram(values, digits):
     theirs = HdrHistogram(1, 3_600_000_000, digits)
     for value in values:
@@ -38,7 +38,7 @@ def test_percentiles_are_those_of_hdrhistogram(values, digits):
         assert round(ours.percentile(percent) * 1e6) == expected
 
 
-@settings(max_examples=150)
+@settings(max_examples=50, deadline=None)
 @given(durations)
 def test_percentiles_are_those_of_numpy_within_a_thousandth(values):
     ours = recorded(values)
@@ -60,7 +60,7 @@ def test_a_real_distribution_against_numpy():
     assert (ours.count, ours.maximum, ours.minimum) == (50_000, values.max(), values.min())
 
 
-@settings(max_examples=100)
+@settings(max_examples=50, deadline=None)
 @given(durations, durations)
 def test_merging_is_recording_both(first, second):
     one, other, both = recorded(first), recorded(second), recorded(first + second)
@@ -69,7 +69,7 @@ def test_merging_is_recording_both(first, second):
     assert one.percentiles(PERCENTS) == both.percentiles(PERCENTS)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 4_000_000_000), max_size=60), st.integers(1, 4))
 def test_bytes_give_the_same_histogram_back(values, digits):
     made = recorded(values, significant=digits)
@@ -78,7 +78,7 @@ def test_bytes_give_the_same_histogram_back(values, digits):
     assert (again.count, again.beyond, again.maximum) == (made.count, made.beyond, made.maximum)
 
 
-@settings(max_examples=200)
+@settings(max_examples=50, deadline=None)
 @given(durations, st.integers(0, 200), st.binary(min_size=0, max_size=4))
 def test_only_parse_errors_escape_from_any_bytes(values, place, wrong):
     data = recorded(values).to_bytes()

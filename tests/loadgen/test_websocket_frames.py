@@ -32,7 +32,7 @@ def fragments(opcode: int, parts: list[bytes], between: list[tuple[int, bytes]],
     return data
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([TEXT, BINARY]), st.lists(st.binary(max_size=200), min_size=1, max_size=4))
@@ -59,7 +59,7 @@ def test_messages_come_out_however_they_are_split(sent, between, mask, sizes):
     assert found == expected
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=40), messages.map(lambda each: frame(*each)))), st.booleans())
 @example([b"\x81\xff" + b"\xff" * 8 + b"abcd"], True)  # 2**64 - 1 bytes are announced
 def test_only_parse_errors_escape_from_any_bytes(parts, masked):
@@ -91,7 +91,7 @@ def read_by_websockets(data: bytes, mask: bool, largest: int) -> tuple[list[tupl
         return found, type(error).__name__ != "EOFError"
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(messages | controls, max_size=5), masks)
 def test_what_is_framed_here_the_websockets_library_reads(sent, mask):
     data = b"".join(frame(opcode, payload, mask) for opcode, payload in sent)
@@ -100,14 +100,14 @@ def test_what_is_framed_here_the_websockets_library_reads(sent, mask):
     assert found == [(opcode, True, payload) for opcode, payload in sent]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(messages | controls, max_size=5), st.booleans())
 def test_what_the_websockets_library_frames_is_read_here(sent, mask):
     data = b"".join(Theirs(Opcode(opcode), payload).serialize(mask=mask) for opcode, payload in sent)
     assert Frames(masked=mask).feed(data) == tuple(Frame(*each) for each in sent)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(min_size=1, max_size=20), st.booleans())
 def test_a_frame_that_the_websockets_library_refuses_is_refused_here(data, mask):
     """A single frame: what spans frames (order of fragments) is the connection's business in that library."""
@@ -120,6 +120,7 @@ def test_a_frame_that_the_websockets_library_refuses_is_refused_here(data, mask)
     assert not fault or frames.closed
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20), st.binary(min_size=4, max_size=4))
 @example(b"x" * 10_001, b"abcd")  # the other way of masking
 @example(bytes(range(256)) * 8, b"\x00\xff\x01\x80")

@@ -37,6 +37,7 @@ def test_each_key_is_another():
     assert all(len(key) == 24 for key in keys)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.binary(max_size=30))
 def test_an_answer_is_read_however_it_is_split(sizes, behind):
     upgrade, data, place, turn, rest = Upgrade(KEY), ANSWER + behind, 0, 0, None
@@ -66,7 +67,7 @@ hostile = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(hostile)
 def test_only_parse_errors_escape_from_any_answer(parts):
     upgrade = Upgrade(KEY)
@@ -78,7 +79,7 @@ def test_only_parse_errors_escape_from_any_answer(parts):
         pass
 
 
-@settings(max_examples=150)
+@settings(max_examples=100, deadline=None)
 @given(hostile)
 def test_only_parse_errors_escape_from_any_request(parts):
     try:

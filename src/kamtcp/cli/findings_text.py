@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.finding import Cure, Finding
@@ -32,7 +34,15 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     return [*out, ""]
 
 
-def _counts(found: list[Finding]) -> str:
+def of(found: Sequence[Finding], screen: Screen, title: str) -> list[str]:
+    """These findings, under a title that counts them."""
+    out = [screen.style(f" {title} ({_counts(found)})", "bold")]
+    for finding in found:
+        out += _finding(finding, screen)
+    return out
+
+
+def _counts(found: Sequence[Finding]) -> str:
     counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
     return ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
 
