@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
-from kamtcp.capacity.timers import Timer  # noqa: E402
+from kamtcp.capacity.timer import Timer  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402

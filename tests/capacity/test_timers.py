@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kamtcp.capacity.timers import Timer, chain
+from kamtcp.capacity.timer import Timer
+from kamtcp.capacity.timers import chain
 from kamtcp.model.absent import Absent
 from kamtcp.model.instance import Parameter
 from kamtcp.model.origin import Origin

@@ -8,7 +8,8 @@ from kamtcp.capacity import defaults
 from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
 from kamtcp.capacity.situation import Situation
-from kamtcp.capacity.timers import Timer, chain
+from kamtcp.capacity.timer import Timer
+from kamtcp.capacity.timers import chain
 from kamtcp.model.absent import Absent
 
 

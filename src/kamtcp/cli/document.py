@@ -6,7 +6,7 @@ import msgspec
 
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
-from kamtcp.capacity.timers import Timer
+from kamtcp.capacity.timer import Timer
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.verdict import Verdict

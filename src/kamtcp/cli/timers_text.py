@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kamtcp.capacity.timers import Timer
+from kamtcp.capacity.timer import Timer
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 
