@@ -1,132 +1,137 @@
-"""The timer chain against a real Kamailio: when an idle and a silently dead peer go, and who closes them."""
+"""The timer chain against a real Kamailio: when connections end and by whom, all at once on three servers."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import base64
+import contextlib
+import os
+import socket
+import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
+from msgspec import Struct
 from stop_rig import predict
+from timer_rig import GONE, Cable, Phone, watch
 
+from kamtcp.capacity.situation import Situation
+from kamtcp.capacity.timer import Timer, named
+from kamtcp.capacity.timers import chain
+from kamtcp.host.live import Live
+from kamtcp.model.instance import ListenerOptions
+from kamtcp.observe.inet_diag import State
 from kamtcp.rehearse.kamailio import packages_root, start_kamailio
 from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
 
-SERVER, PHONES = "10.78.0.1", "10.78.0.2"
-LIFETIME = 8
-#: a timer fires never early by more than tcp main's and the kernel's ticks; late by a tick and a busy machine
-EARLY, LATE = 0.5, 3.0
-TICKS = 2.0  # more for Kamailio: measured up to 2 s after a lifetime of 8 s, here
-ESTABLISHED, FIN_WAIT1, LISTEN = "01", "04", "0A"
-
-# connects, says its port, pings every second if told to, says so when the other side closes
-_PEER = """
-import socket, sys
-s = socket.create_connection((sys.argv[1], 5060), 10)
-print(s.getsockname()[1], flush=True)
-s.settimeout(1)
-while True:
-    try:
-        if sys.argv[2] == "ping": s.sendall(b"\\r\\n\\r\\n")
-        if not s.recv(100): break
-    except TimeoutError: pass
-print("closed by the server", flush=True)
-"""
+#: a timer is never early by more than a look at the sockets; late by one, and by a busy machine
+EARLY, LATE = 0.3, 2.0
+LIFETIME, LONG = 3, 9
+#: how long what must stay is watched: beyond everything else
+WATCHED = 30.0
+CRLF = b"\r\n\r\n"
+QUICK = {"net.ipv4.tcp_retries2": 3, "net.ipv4.tcp_orphan_retries": 3}
+CAPPED = {"net.ipv4.tcp_retries2": 5, "net.ipv4.tcp_rto_max_ms": 1000, "net.ipv4.tcp_orphan_retries": 2}
 
 
-@contextmanager
-def peer(host: StandIn, does: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A peer on that host and its port; killed afterwards."""
-    process = host.spawn([sys.executable, "-c", _PEER, SERVER, does], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline()), process
-    finally:
-        process.kill()
-        process.stdout.close()
-        process.wait()
+class Case(Struct):
+    """One connection and the timer that is to end it."""
+
+    phone: Phone
+    timer: Timer
 
 
-def states(host: StandIn) -> dict[int, str]:
-    """State of each connection to the listener, by the peer's port."""
-    found: dict[int, str] = {}
-    with open(f"/proc/{host.pid}/net/tcp", encoding="ascii") as file:
-        for row in file.read().splitlines()[1:]:
-            _, local, remote, state, *_ = row.split()
-            if local.endswith(":13C4") and state != LISTEN:
-                found[int(remote.partition(":")[2], 16)] = state
-    return found
+class Run(Struct):
+    """What was measured, by case; those of `kept` must not end."""
+
+    ended: dict[str, Case]
+    kept: dict[str, Phone]
+    opened: dict[str, int]
 
 
-def wire(server: StandIn, phones: StandIn) -> None:
-    """A cable between them, with fixed link addresses: a dead phone is silence, no failure of ARP."""
-    enter = ["nsenter", f"--target={server.pid}", "--net", "--"]
-    subprocess.run(
-        [*enter, "ip", "link", "add", "wire0", "address", "02:00:00:00:00:01", "type", "veth",
-         "peer", "name", "wire1", "address", "02:00:00:00:00:02", "netns", str(phones.pid)],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    for host, device, own, other, link in (
-        (server, "wire0", SERVER, PHONES, "02:00:00:00:00:02"),
-        (phones, "wire1", PHONES, SERVER, "02:00:00:00:00:01"),
-    ):
-        host.run(["ip", "address", "add", f"{own}/24", "dev", device])
-        host.run(["ip", "link", "set", device, "up"])
-        host.run(["ip", "neigh", "replace", other, "lladdr", link, "dev", device, "nud", "permanent"])
+def _timers(pid: int) -> tuple[Timer, ...]:
+    return predict(pid).verdict.ladder.timers
 
 
-@pytest.mark.parametrize("keepalive", [True, False], ids=["keepalive", "lifetime-alone"])
-def test_who_closes_and_when_is_as_predicted(keepalive, record_property):
-    core = ("tcp_keepidle=2", "tcp_keepintvl=1", "tcp_keepcnt=2") if keepalive else ("tcp_keepalive=no",)
-    scenario = Scenario(address=SERVER, tcp_connection_lifetime=LIFETIME, core=core)
-    with (
-        StandIn(packages_root(), name="sip") as server,
-        StandIn(name="phones") as phones,
-    ):
-        wire(server, phones)
-        with start_kamailio(server, config=scenario) as running:
-            timers = {each.name: each.seconds for each in predict(running.pid).verdict.ladder.timers}
-            lifetime, probed = timers["tcp-lifetime"], timers["tcp-keepalive"]
-            assert isinstance(lifetime, int)
-            with (
-                peer(server, "ping") as (pinging, _),
-                peer(server, "nothing") as (idle, waiting),
-                peer(phones, "nothing") as (dead, _),
-            ):
-                opened = time.monotonic()
-                phones.run(["ip", "route", "add", "blackhole", f"{SERVER}/32"])  # from here on it is silent
-                gone = _watched(server, (idle, dead), opened + lifetime + 4 * LATE)
-                assert waiting.stdout is not None
-                assert waiting.stdout.readline() == b"closed by the server\n"
-                assert states(server)[pinging] == ESTABLISHED  # each ping starts the lifetime anew
-    assert set(gone) == {idle, dead}
-    after = {port: (at - opened, state) for port, (at, state) in gone.items()}
-    record_property("measured", repr(after))
-    assert lifetime - EARLY <= after[idle][0] <= lifetime + LATE + TICKS
-    seconds, state = after[dead]
-    if keepalive:
-        # the kernel ends it and no FIN is left to send
-        assert isinstance(probed, int)
-        assert probed < lifetime - LATE  # else the two could not be told apart
-        assert state == ""
-        assert probed - EARLY <= seconds <= probed + LATE
-    else:
-        # Kamailio closes it as it does any idle one; its FIN is never answered
-        assert probed is None
-        assert state == FIN_WAIT1
-        assert lifetime - EARLY <= seconds <= lifetime + LATE + TICKS
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """All servers, all phones, watched together until everything that is to end has ended."""
+    with ExitStack() as stack:
+        phones = stack.enter_context(StandIn(name="phones"))
+        hosts = [stack.enter_context(StandIn(packages_root(), name=f"sip{n}")) for n in range(3)]
+        cables = [Cable(host, phones, n + 1) for n, host in enumerate(hosts)]
+        for host, values in zip(hosts, (QUICK, QUICK, CAPPED), strict=True):
+            for name, value in values.items():
+                host.sysctl(name, value)
+        probed = ("tcp_keepidle=2", "tcp_keepintvl=1", "tcp_keepcnt=2")
+        ping = ('modparam("websocket", "keepalive_timeout", 2)', 'modparam("websocket", "keepalive_interval", 1)')
+        scenarios = (
+            Scenario(address=cables[0].address, tcp_connection_lifetime=LIFETIME, tls_port=5061, key="ecdsa",
+                     websocket=True, modparams=ping),
+            Scenario(address=cables[1].address, core=probed),
+            Scenario(address=cables[2].address, tcp_connection_lifetime=LONG, core=("tcp_keepalive=no",)),
+        )  # fmt: skip
+        running = [
+            stack.enter_context(start_kamailio(host, config=scenario))
+            for host, scenario in zip(hosts, scenarios, strict=True)
+        ]
+        short, kept, off = (_timers(each.pid) for each in running)
+
+        def phone(n: int, port: int = 5060) -> Phone:
+            one = Phone(cables[n], port)
+            stack.callback(lambda: one.socket.close())
+            return one
+
+        ended = {
+            "idle": Case(phone(0).says(), named(short, "tcp-lifetime")),
+            "never said anything": Case(phone(0), named(short, "tcp-silent")),
+            "dead, no probe in time": Case(phone(0).says().falls_silent(), named(short, "tcp-lifetime")),
+            "idle TLS": Case(_over_tls(phone(0, 5061)), named(short, "tls-lifetime")),
+            "WebSocket without pongs": Case(_websocket(phone(0)), named(short, "websocket-dead")),
+            "dead, probed": Case(phone(1).says().falls_silent(), named(kept, "tcp-keepalive")),
+            "dead, data on its way": Case(phone(1).falls_silent().says(answered=False), named(kept, "retransmission")),
+            "dead, keepalive off": Case(phone(2).says().falls_silent(), named(off, "tcp-lifetime")),
+            "dead, data, waits capped": Case(phone(2).falls_silent().says(answered=False), named(off, "retransmission")),
+        }  # fmt: skip
+        stay = {"pings": phone(0), "answers probes": phone(1).says(), "answers WebSocket pings": _websocket(phone(0))}
+        stay["pings"].each_second = CRLF
+        stay["answers WebSocket pings"].answers_pings = True
+        everybody = [*(case.phone for case in ended.values()), *stay.values()]
+        watch(everybody, WATCHED, lambda: all(case.phone.gone is not None for case in ended.values()))
+        opened = {}
+        for name, each in zip(("short", "kept", "off"), running, strict=True):
+            count = predict(each.pid).instance.opened
+            assert isinstance(count, int)
+            opened[name] = count
+        yield Run(ended, stay, opened)
 
 
-def _watched(host: StandIn, ports: tuple[int, ...], until: float) -> dict[int, tuple[float, str]]:
-    """When each connection was no longer established (CLOCK_MONOTONIC), and its state then, "" for none."""
-    gone: dict[int, tuple[float, str]] = {}
-    while len(gone) < len(ports) and time.monotonic() < until:
-        now = states(host)
-        for port in ports:
-            if port not in gone and now.get(port) != ESTABLISHED:
-                gone[port] = time.monotonic(), now.get(port, "")
-        time.sleep(0.05)
-    return gone
+def _over_tls(phone: Phone) -> Phone:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    phone.socket = context.wrap_socket(phone.socket)
+    phone.since = time.monotonic()
+    return phone
+
+
+def _websocket(phone: Phone) -> Phone:
+    """The opening handshake of RFC 6455 and RFC 7118."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    phone.socket.sendall(
+        f"GET / HTTP/1.1\r\nHost: {phone.cable.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nOrigin: http://x\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: sip\r\nSec-WebSocket-Version: 13\r\n"
+        "Content-Length: 0\r\n\r\n".encode()
+    )
+    assert phone.socket.recv(4096).startswith(b"HTTP/1.1 101")
+    phone.since = time.monotonic()
+    return phone
+
+
+def test_print(run):
+    for name, case in run.ended.items():
+        print(name, case.timer.seconds, case.timer.end, case.timer.who, "->", case.phone.ended, case.phone.state, case.phone.gone, case.phone.told, case.phone.pings)
+    for name, p in run.kept.items():
+        print(name, p.ended, p.pings)
+    print(run.opened)
