@@ -72,12 +72,19 @@ class Phone:
         pings: when WebSocket pings came.
     """
 
-    def __init__(self, cable: Cable, port: int = 5060) -> None:
+    def __init__(self, cable: Cable, port: int = 5060, *, half_open: bool = False) -> None:
         self.cable, self.address = cable, cable.source()
-        self.socket = cable.inside.do(
-            lambda: socket.create_connection((cable.address, port), 10, (self.address, 0))
-        )
+        self.socket = cable.inside.do(socket.socket)
+        self.socket.bind((self.address, 0))
         self.port = self.socket.getsockname()[1]
+        if half_open:  # one SYN, whose answer is lost
+            self.falls_silent()
+            self.socket.setblocking(False)
+            self.socket.connect_ex((cable.address, port))
+            self.socket.close()
+        else:
+            self.socket.settimeout(10)
+            self.socket.connect((cable.address, port))
         self.since = time.monotonic()
         self.ended: float | None = None
         self.gone: float | None = None
@@ -96,6 +103,9 @@ class Phone:
             assert self.socket.recv(4096).startswith(b"SIP/2.0 200")
         self.since = time.monotonic()
         return self
+
+    def close(self) -> None:
+        self.socket.close()
 
     def falls_silent(self) -> Phone:
         self.cable.silence(self.address)
@@ -146,7 +156,8 @@ def watch(phones: list[Phone], seconds: float, done: Callable[[], bool]) -> None
     """Look at all of them until `done`, or for so many seconds."""
     hosts = {id(each.cable.server): each.cable.server for each in phones}
     for each in phones:
-        each.socket.setblocking(False)
+        if each.socket.fileno() >= 0:
+            each.socket.setblocking(False)
     until = time.monotonic() + seconds
     while time.monotonic() < until and not done():
         now = {key: states(host) for key, host in hosts.items()}

@@ -44,7 +44,11 @@ def number_at_start(s: Situation, name: str) -> int | Absent:
         filed = s.require().parameters.get(f"{name}_file")
         if filed is None or s.require().config_changed_since_start is False:
             return 0
-        return Absent(name, Why.NOT_VISIBLE, f"RPC doesn't tell, and {filed.where} may have changed since Kamailio started")
+        return Absent(
+            name,
+            Why.NOT_VISIBLE,
+            f"RPC doesn't tell, and {filed.where} may have changed since Kamailio started",
+        )
     if isinstance(found, Absent):
         return found
     if isinstance(found.value, int):

@@ -22,7 +22,9 @@ _CLOSES = "closes it"
 def lifetimes(s: Situation) -> tuple[Timer, ...]:
     """Idle plain TCP and WS, one that never said anything, idle TLS and WSS."""
     idle = _lifetime(s, "tcp_connection_lifetime", "tcp-lifetime", "idle TCP or WS, after its last message")
-    silent = _lifetime(s, "tcp_connection_lifetime", "tcp-silent", "plain TCP that never sent anything", said=False)
+    silent = _lifetime(
+        s, "tcp_connection_lifetime", "tcp-silent", "plain TCP that never sent anything", said=False
+    )
     title = "idle TLS or WSS, after its last message"
     if s.number("enable_tls") == 0:
         return idle, silent, off("tls-lifetime", title, "TLS is off")
@@ -56,7 +58,9 @@ def websocket(s: Situation) -> tuple[Timer, Timer]:
     interval = s.number("websocket.keepalive_interval")
     if isinstance(mechanism, Absent) or isinstance(timeout, Absent) or isinstance(interval, Absent):
         absent = unseen(mechanism, timeout, interval)
-        return hidden(ping, asks, "pings: traffic", absent, KAMAILIO), hidden(dead, gone, _CLOSES, absent, KAMAILIO)
+        return hidden(ping, asks, "pings: traffic", absent, KAMAILIO), hidden(
+            dead, gone, _CLOSES, absent, KAMAILIO
+        )
     working = f"keepalive_mechanism={mechanism}, keepalive_timeout={timeout}, keepalive_interval={interval}"
     if mechanism not in (1, 2):
         return off(ping, asks, working), off(dead, gone, working)
@@ -88,8 +92,14 @@ def messages(s: Situation) -> tuple[Timer, ...]:
             rows.append(off(name, title, "tcp_check_timer=0", found.origin))
         else:
             period = check if isinstance(check, int) and check > 0 else max(1, value // 2)
-            working = f"{parameter}={value} ({found.where}) + up to {period} until the table is looked through"
-            rows.append(Timer(name, title, float(value), _CLOSES, working, found.origin, float(value + period), KAMAILIO))
+            working = (
+                f"{parameter}={value} ({found.where}) + up to {period} until the table is looked through"
+            )
+            rows.append(
+                Timer(
+                    name, title, float(value), _CLOSES, working, found.origin, float(value + period), KAMAILIO
+                )
+            )
     return tuple(rows)
 
 

@@ -42,7 +42,9 @@ def probes(s: Situation) -> tuple[Timer, Timer]:
     count, working = found.count, f"{found.idle} s idle + {found.count} probes x {found.interval} s{where}"
     if longest > 0 and found.interval > 0:  # a time takes the place of the number of probes
         count = max(1, math.ceil((longest - found.idle) / found.interval))
-        working = f"{found.idle} s idle + {count} x {found.interval} s, since TCP_USER_TIMEOUT={longest:g} s{where}"
+        working = (
+            f"{found.idle} s idle + {count} x {found.interval} s, since TCP_USER_TIMEOUT={longest:g} s{where}"
+        )
     seconds = float(found.idle + count * found.interval)
     return first, Timer(dead, gone, seconds, _CLOSES, working, Origin.READ, seconds * WHEEL, KERNEL)
 
@@ -86,8 +88,8 @@ def _unacknowledged(
     if isinstance(retries, Absent) or isinstance(longest, Absent):
         return hidden(name, title, does, unseen(retries, longest), KERNEL)
     seconds = model(retries, longest)
-    # counted from 0.2 s, but waited in steps of the round trip: the first step beyond is the end
-    late = min(longest, seconds + 1) * WHEEL
+    # counted from 0.2 s, but waited in steps of the round trip, after a tail loss probe: the first step beyond is the end
+    late = min(longest, seconds + 1) * WHEEL + 2 * RTO_MIN
     return Timer(
         name, title, round(seconds, 1), does, f"{setting}={retries}, from 0.2 s doubling to {longest:g} s + up to one more wait",
         Origin.READ, round(seconds + late, 1), KERNEL,
@@ -96,7 +98,11 @@ def _unacknowledged(
 
 def fin_wait(s: Situation) -> Timer:
     """Closed, the FIN acknowledged, and the peer never closes its side."""
-    name, title, does = "fin-wait-2", "closed, the peer doesn't close its side (FIN-WAIT-2)", "forgets the socket"
+    name, title, does = (
+        "fin-wait-2",
+        "closed, the peer doesn't close its side (FIN-WAIT-2)",
+        "forgets the socket",
+    )
     options, linger = s.require().listener_options, s.number("tcp_linger2")
     value: int | Absent = s.sysctl("net.ipv4.tcp_fin_timeout")
     working = f"tcp_fin_timeout={value}"
@@ -124,7 +130,9 @@ def _syn_ack(s: Situation) -> Timer:
     if isinstance(retries, Absent):
         return hidden(name, title, does, retries, KERNEL)
     seconds = float(2 ** (retries + 1) - 1) if retries < 7 else 127.0 + (retries - 6) * RTO_MAX
-    return Timer(name, title, seconds, does, f"tcp_synack_retries={retries}", Origin.READ, seconds * WHEEL, KERNEL)
+    return Timer(
+        name, title, seconds, does, f"tcp_synack_retries={retries}", Origin.READ, seconds * WHEEL, KERNEL
+    )
 
 
 def _syn(s: Situation) -> Timer:
@@ -161,5 +169,7 @@ def conntrack(s: Situation) -> Timer:
         return hidden(name, title, does, seconds, KERNEL)
     working = f"nf_conntrack_tcp_timeout_established={seconds}"
     if isinstance(loose, int):
-        working += f", nf_conntrack_tcp_loose={loose}: " + ("taken up again" if loose else "its packets are invalid then")
+        working += f", nf_conntrack_tcp_loose={loose}: " + (
+            "taken up again" if loose else "its packets are invalid then"
+        )
     return Timer(name, title, float(seconds), does, working, Origin.READ, who=KERNEL)

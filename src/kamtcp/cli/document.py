@@ -6,6 +6,7 @@ import msgspec
 
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.outcomes import Outcome
 from kamtcp.capacity.timer import Timer
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.finding import Finding
@@ -35,6 +36,7 @@ class Judged(msgspec.Struct, frozen=True):
     unseen_ceilings: tuple[Ceiling, ...]
     could_lie_below: tuple[str, ...]
     timers: tuple[Timer, ...]
+    outcomes: tuple[Outcome, ...]
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
@@ -89,6 +91,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         unseen_ceilings=verdict.ladder.unseen,
         could_lie_below=tuple(each.name for each in verdict.blind),
         timers=verdict.ladder.timers,
+        outcomes=verdict.ladder.outcomes,
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,

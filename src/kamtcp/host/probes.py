@@ -48,7 +48,13 @@ def _listener_options(pid: int, number: int) -> bytes:
         os.close(copy)
         raise
     with held:
-        tcp = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT, socket.TCP_LINGER2)
+        tcp = (
+            socket.TCP_KEEPIDLE,
+            socket.TCP_KEEPINTVL,
+            socket.TCP_KEEPCNT,
+            socket.TCP_USER_TIMEOUT,
+            socket.TCP_LINGER2,
+        )
         values = [held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
         values += [held.getsockopt(socket.IPPROTO_TCP, option) for option in tcp]
     return " ".join(map(str, values)).encode()

@@ -115,7 +115,9 @@ def _options(data: bytes, port: int) -> ListenerOptions:
     words = data.split()
     if len(words) != 6:
         raise ParseError("socket options", "six numbers", kernel_text.text(data))
-    on, idle, interval, count, longest, linger = (kernel_text.integer("socket options", each) for each in words)
+    on, idle, interval, count, longest, linger = (
+        kernel_text.integer("socket options", each) for each in words
+    )
     return ListenerOptions(port, on != 0, idle, interval, count, longest, linger)
 
 
