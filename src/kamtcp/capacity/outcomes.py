@@ -10,13 +10,20 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.capacity.timer import Timer, named
 from kamtcp.model.absent import Absent, Why
 
+_UNANSWERED = "websocket-unacknowledged"
 IDLE, DEAD, UNSENT, CUT = "idle", "dead", "dead-with-data", "unreachable"
 TITLES = {
-    IDLE: "phone there, says nothing",
-    DEAD: "phone gone, nothing sent to it",
-    UNSENT: "phone gone, data sent to it",
-    CUT: "registered but unreachable",
+    IDLE: "phone idle",
+    DEAD: "phone gone, no data sent",
+    UNSENT: "phone gone, data sent",
+    CUT: "phone unreachable",
 }
+#: what each timer is called in one line
+_SHORT = {
+    "registration": "registers", "crlf-ping": "pings", "websocket-ping": "pings", "websocket-dead": "WebSocket ping",
+    "tcp-lifetime": "connection lifetime", "tls-lifetime": "connection lifetime", "tcp-keepalive": "TCP keepalive",
+    "retransmission": "retransmission", _UNANSWERED: "data of its ping",
+}  # fmt: skip
 
 
 class Outcome(Struct, frozen=True):
@@ -79,8 +86,22 @@ def traffic(transport: str, timers: tuple[Timer, ...]) -> tuple[Timer, ...]:
 
 
 def _closers(transport: str, timers: tuple[Timer, ...], other: str) -> tuple[Timer, ...]:
-    pings = ("websocket-dead",) if transport in ("WS", "WSS") else ()
-    return (lifetime(transport, timers), *(named(timers, name) for name in (other, *pings)))
+    found = (lifetime(transport, timers), named(timers, other))
+    if transport not in ("WS", "WSS"):
+        return found
+    dead = (named(timers, "websocket-dead"),)
+    return (*found, *dead, *(_unacknowledged(timers) if other != "retransmission" else ()))
+
+
+def _unacknowledged(timers: tuple[Timer, ...]) -> tuple[Timer, ...]:
+    """A ping to a phone that is gone is data on its way, which the kernel gives up by its own clock."""
+    ping, given_up = named(timers, "websocket-ping"), named(timers, "retransmission")
+    if not isinstance(ping.seconds, int | float) or not isinstance(given_up.seconds, int | float):
+        return ()
+    end = (ping.end or 0.0) + (given_up.end or 0.0)
+    return (
+        Timer(_UNANSWERED, ping.title, ping.seconds + given_up.seconds, given_up.does, "", ping.origin, end, given_up.who),
+    )  # fmt: skip
 
 
 def _idle(transport: str, timers: tuple[Timer, ...]) -> Outcome:
@@ -90,7 +111,9 @@ def _idle(transport: str, timers: tuple[Timer, ...]) -> Outcome:
     if sooner is None:
         return _first(transport, IDLE, (ends,))
     if ends.seconds is None or (isinstance(ends.seconds, int | float) and (sooner.end or 0) <= ends.seconds):
-        return Outcome(transport, IDLE, None, None, sooner.who, f"{sooner.title}, every {sooner.seconds:,g} s")
+        return Outcome(
+            transport, IDLE, None, None, sooner.who, f"{_short(sooner)} each {sooner.seconds:,g} s"
+        )
     return _first(transport, IDLE, (ends,))
 
 
@@ -107,7 +130,11 @@ def _first(transport: str, case: str, timers: tuple[Timer, ...]) -> Outcome:
     if first is None:
         return Outcome(transport, case, gap, None, "", "nothing ends it")
     low = min(each.seconds for each in timers if isinstance(each.seconds, int | float))
-    return Outcome(transport, case, gap or low, first.end, first.who, first.title)
+    return Outcome(transport, case, gap or low, first.end, first.who, _short(first))
+
+
+def _short(timer: Timer) -> str:
+    return _SHORT.get(timer.name, "forgets it")
 
 
 def cuts(transport: str, timers: tuple[Timer, ...]) -> tuple[Timer, ...]:
@@ -121,15 +148,19 @@ def unreachable(s: Situation, transport: str, timers: tuple[Timer, ...]) -> Outc
     kept: list[Timer] = []
     for cut in cuts(transport, timers):
         if isinstance(cut.seconds, Absent):
-            return Outcome(transport, CUT, cut.seconds, None, cut.who, cut.title)
+            return Outcome(transport, CUT, cut.seconds, None, cut.who, _short(cut))
         if cut.seconds is None:
             continue
         keepers = packets(transport, timers) if cut.name.startswith("middle-") else traffic(transport, timers)
-        if any((each.end or cut.seconds) < cut.seconds for each in keepers if isinstance(each.seconds, int | float)):
+        if any(
+            (each.end or cut.seconds) < cut.seconds
+            for each in keepers
+            if isinstance(each.seconds, int | float)
+        ):
             continue
         absent = next((each.seconds for each in keepers if isinstance(each.seconds, Absent)), None)
         if absent is not None:
-            return Outcome(transport, CUT, absent, None, cut.who, cut.title)
+            return Outcome(transport, CUT, absent, None, cut.who, _short(cut))
         kept.append(cut)
     cut_first = earliest(kept)
     if cut_first is None:
@@ -137,7 +168,9 @@ def unreachable(s: Situation, transport: str, timers: tuple[Timer, ...]) -> Outc
     assert isinstance(cut_first.seconds, int | float)
     speaks = [each for each in (registers, s.target.keepalive_seconds) if each]
     if not speaks:
-        why = Absent("registration_seconds", Why.NOT_ASKED, "not stated in the target")
-        return Outcome(transport, CUT, why, None, cut_first.who, cut_first.title)
+        why = Absent("registration_seconds", Why.MISSING, "not stated in the target")
+        return Outcome(transport, CUT, why, None, cut_first.who, _short(cut_first))
     longest = max(0.0, min(speaks) - cut_first.seconds)
-    return Outcome(transport, CUT, 0.0 if longest else None, longest or None, cut_first.who, cut_first.title)
+    return Outcome(
+        transport, CUT, 0.0 if longest else None, longest or None, cut_first.who, _short(cut_first)
+    )

@@ -8,7 +8,7 @@ from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.verdict import Verdict
 from kamtcp.model.absent import Absent
 
-TRANSPORT, CASE, AFTER = 5, 30, 20
+TRANSPORT, CASE, AFTER = 5, 26, 16
 
 
 def lines(verdict: Verdict, screen: Screen) -> list[str]:
@@ -33,12 +33,12 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
 
 
 def _outcome(one: Outcome, screen: Screen, *, again: bool) -> list[str]:
-    head = f"   {'' if again else one.transport:<{TRANSPORT}}{TITLES[one.case]:<{CASE}}"
-    return wrapped(f"{head}{when(one):<{AFTER}}{_by(one)}", screen.width, " " * (3 + TRANSPORT + CASE + AFTER))
+    head = f"   {'' if again else one.transport:<{TRANSPORT}}{TITLES[one.case]:<{CASE}}{when(one):<{AFTER}} "
+    return wrapped(_by(one), screen.width, " " * len(head), head)
 
 
 def when(one: Outcome) -> str:
-    """"3,610..3,617 s", "never", "up to 2,325 s", "not seen"."""
+    """ "3,610..3,617 s", "never", "up to 2,325 s", "not seen"."""
     if one.case == CUT:
         if isinstance(one.seconds, Absent):
             return "not known" if one.why and one.seconds.source == "registration_seconds" else "not seen"
@@ -51,15 +51,14 @@ def when(one: Outcome) -> str:
 def _by(one: Outcome) -> str:
     said = f"{one.who}: {one.why}" if one.who else one.why
     if isinstance(one.seconds, Absent):
-        said += f" (not seen: {one.seconds.source})" if one.seconds.source != "registration_seconds" else (
-            " (registration_seconds is not in the target)"
-        )  # fmt: skip
+        said += f"; {one.seconds.source}: {one.seconds.why.value}"
     return said
 
 
 def span(first: float, last: float | None) -> str:
-    """A range of seconds, rounded outwards from 100 s on."""
-    low, high = (f"{each:,.0f}" if each >= 100 else f"{each:,.4g}" for each in (first, last if last is not None else first))
+    """A range of seconds."""
+    ends = (first, first if last is None else last)
+    low, high = (f"{each:,.0f}" if each >= 100 else f"{each:.1f}".removesuffix(".0") for each in ends)
     return f"{low} s" if low == high else f"{low}..{high} s"
 
 
