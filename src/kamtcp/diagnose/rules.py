@@ -15,10 +15,10 @@ from kamtcp.diagnose import (
     settings_kamailio,
     settings_limits,
     settings_memory,
-    settings_middle,
     settings_ports,
     settings_queue,
     settings_tcp,
+    settings_timers,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
@@ -36,7 +36,7 @@ ALL: tuple[Rule, ...] = (
     *settings_ports.RULES,
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
-    *settings_middle.RULES,
+    *settings_timers.RULES,
     *settings_gone.RULES,
     *settings_files.RULES,
 )

@@ -83,11 +83,11 @@ class MainTable:
         if isinstance(self.low, Absent):
             return self.low
         by_inode = {each.inode: number for number, each in self.low.items()}
-        for each in own:
-            name, port = f"listener-options {self.pid} {by_inode[each.inode]}", each.port
-            return attempt(f"socket options of the listener on port {port}",
-                           lambda: _options(self.host.probe(name), port))  # fmt: skip
-        return Absent("listener", Why.MISSING, "it has no TCP listener")
+        if not own:
+            return Absent("listener", Why.MISSING, "it has no TCP listener")
+        name, port = f"listener-options {self.pid} {by_inode[own[0].inode]}", own[0].port
+        source = f"socket options of the listener on port {port}"
+        return attempt(source, lambda: _options(self.host.probe(name), port))
 
     def handoff_sndbufs(self) -> tuple[int, ...] | Absent:
         """Send buffers of its UNIX stream pairs: how much each worker's queue takes was fixed when it started."""
