@@ -67,19 +67,19 @@ def model(retries: int, longest: float) -> float:
 
 def retransmissions(s: Situation) -> tuple[Timer, Timer]:
     """A peer that acknowledges nothing: with the connection open, and after Kamailio closed it."""
-    longest, limit = rto_max(s), keepalive.user_timeout(s)
-    orphan = s.sysctl("net.ipv4.tcp_orphan_retries")
-    return (
-        _unacknowledged("retransmission", "peer gone while data is on its way", _CLOSES, "tcp_retries2",
-                        s.sysctl("net.ipv4.tcp_retries2"), longest, limit),
-        _unacknowledged("orphan", "closed towards a peer that is gone (FIN-WAIT-1)", "forgets the socket",
-                        "tcp_orphan_retries", orphan if orphan != 0 else ORPHAN_RETRIES, longest, limit),
-    )  # fmt: skip
+    open_ = ("retransmission", "peer gone while data is on its way", "closes it", "tcp_retries2")
+    closed = (
+        "orphan",
+        "closed towards a peer that is gone (FIN-WAIT-1)",
+        "forgets the socket",
+        "tcp_orphan_retries",
+    )
+    return _unacknowledged(s, *open_), _unacknowledged(s, *closed)
 
 
-def _unacknowledged(
-    name: str, title: str, does: str, setting: str, retries: int | Absent, longest: float | Absent, limit: float | Absent
-) -> Timer:  # fmt: skip
+def _unacknowledged(s: Situation, name: str, title: str, does: str, setting: str) -> Timer:
+    limit, longest = keepalive.user_timeout(s), rto_max(s)
+    retries = s.sysctl(f"net.ipv4.{setting}")
     if isinstance(limit, Absent):
         return hidden(name, title, does, limit, KERNEL)
     if limit > 0:
@@ -87,13 +87,13 @@ def _unacknowledged(
         return Timer(name, title, limit, does, working, Origin.READ, limit * WHEEL + RTO_MIN, KERNEL)
     if isinstance(retries, Absent) or isinstance(longest, Absent):
         return hidden(name, title, does, unseen(retries, longest), KERNEL)
+    if setting == "tcp_orphan_retries" and retries == 0:
+        retries = ORPHAN_RETRIES
     seconds = model(retries, longest)
     # counted from 0.2 s, but waited in steps of the round trip, after a tail loss probe: the first step beyond is the end
     late = min(longest, seconds + 1) * WHEEL + 2 * RTO_MIN
-    return Timer(
-        name, title, round(seconds, 1), does, f"{setting}={retries}, from 0.2 s doubling to {longest:g} s + up to one more wait",
-        Origin.READ, round(seconds + late, 1), KERNEL,
-    )  # fmt: skip
+    working = f"{setting}={retries}, from 0.2 s doubling to {longest:g} s + up to one more wait"
+    return Timer(name, title, round(seconds, 1), does, working, Origin.READ, round(seconds + late, 1), KERNEL)
 
 
 def fin_wait(s: Situation) -> Timer:
@@ -156,7 +156,7 @@ def _syn(s: Situation) -> Timer:
 
 
 def conntrack(s: Situation) -> Timer:
-    """This host's own firewall; whether it follows connections at all may not be known."""
+    """The firewall of this host; whether it follows connections at all may not be known."""
     name, title, does = "conntrack", "connection tracking of this host", "forgets an idle connection"
     active = s.namespace.conntrack_active
     if isinstance(active, Absent):

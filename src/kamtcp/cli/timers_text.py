@@ -38,7 +38,7 @@ def _outcome(one: Outcome, screen: Screen, *, again: bool) -> list[str]:
 
 
 def when(one: Outcome) -> str:
-    """ "3,610..3,617 s", "never", "up to 2,325 s", "not seen"."""
+    """Seconds as a range or a bound; never, not seen, or not known for want of a target."""
     if one.case == CUT:
         if isinstance(one.seconds, Absent):
             return "not known" if one.why and one.seconds.source == "registration_seconds" else "not seen"
