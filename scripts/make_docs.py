@@ -2,6 +2,7 @@
 
     docs/check.schema.json         JSON Schema of `kamtcp check --json`
     docs/calibrate.schema.json     of `kamtcp calibrate --json`
+    docs/load.schema.json          of `kamtcp load --json`
     docs/explain.schema.json       of `kamtcp explain --json`; explain-list.schema.json of its --list
     docs/reference/ceilings.md     a row for each ceiling that DESIGN names, and what it is on the reference set-up
     docs/reference/findings.md     every finding code
@@ -28,8 +29,8 @@ import reference_pages  # noqa: E402
 
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
-from kamtcp.capacity.timers import Timer  # noqa: E402
-from kamtcp.cli import calibrate_text, explain_document  # noqa: E402
+from kamtcp.capacity.timer import Timer  # noqa: E402
+from kamtcp.cli import calibrate_text, explain_document, load_document  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402
@@ -97,14 +98,16 @@ RATE = (
 TIME = (
     Named("registration expiry", ("registration",)),
     Named("CRLF pings", ("crlf-ping",)),
-    Named("WebSocket pings", ("websocket-ping",)),
-    Named("keepalive as the listeners really have it", ("tcp-keepalive",)),
-    Named("connection lifetime by transport", ("tcp-lifetime", "tls-lifetime")),
+    Named("WebSocket pings", ("websocket-ping", "websocket-dead")),
+    Named("keepalive as the listeners really have it", ("tcp-probe", "tcp-keepalive")),
+    Named("connection lifetime by transport", ("tcp-lifetime", "tcp-silent", "tls-lifetime")),
     Named("message timeouts of 5.7.3+", ("message-data", "message-read")),
     Named("retransmission timeouts", ("retransmission",)),
+    Named("connections closed towards a dead peer", ("orphan", "fin-wait-2")),
+    Named("handshakes without an answer", ("syn-ack", "syn", "connect")),
     Named("conntrack timeouts", ("conntrack",)),
     Named("NAT timeouts", why="they are those of routers between the phones and this host, which nothing on this host"
-          " shows; what counts is that phones ping more often (state it: keepalive_seconds of the target)"),
+          " shows: a row for each that `middle` of the target names"),
 )  # fmt: skip
 
 
@@ -225,6 +228,7 @@ def findings_page() -> str:
 SCHEMAS = {
     "docs/check.schema.json": (SCHEMA, "kamtcp check --json", Document),
     "docs/calibrate.schema.json": (calibrate_text.SCHEMA, "kamtcp calibrate --json", calibrate_text.Document),
+    "docs/load.schema.json": (load_document.SCHEMA, "kamtcp load --json", load_document.Document),
     "docs/explain.schema.json": (explain_document.SCHEMA, "kamtcp explain --json", explain_document.Document),
     "docs/explain-list.schema.json": (
         explain_document.LIST_SCHEMA, "kamtcp explain --list --json", explain_document.ListDocument,

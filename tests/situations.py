@@ -38,6 +38,9 @@ MACHINE_SYSCTLS = {
     "fs.file-max": "1677721",
     "fs.nr_open": "1048576",
     "fs.epoll.max_user_watches": "2000000",
+    "kernel.pid_max": "4194304",
+    "kernel.threads-max": "127000",
+    "vm.overcommit_memory": "0",
 }
 NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.tcp_mem": "100000\t200000\t400000",
@@ -47,6 +50,9 @@ NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.ip_local_port_range": "32768\t60999",
     "net.ipv4.ip_local_reserved_ports": "",
     "net.ipv4.tcp_tw_reuse": "2",
+    "net.ipv4.tcp_sack": "1",
+    "net.ipv4.tcp_window_scaling": "1",
+    "net.ipv4.ip_unprivileged_port_start": "1024",
     "net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING),
     "net.ipv4.tcp_syncookies": "1",
     "net.ipv4.tcp_timestamps": "1",
@@ -58,6 +64,12 @@ NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.core.rmem_default": "212992",
     "net.core.wmem_default": "212992",
     "net.ipv4.tcp_retries2": "15",
+    "net.ipv4.tcp_orphan_retries": "0",
+    "net.ipv4.tcp_rto_max_ms": "120000",
+    "net.ipv4.tcp_syn_retries": "6",
+    "net.ipv4.tcp_syn_linear_timeouts": "4",
+    "net.ipv4.tcp_synack_retries": "5",
+    "net.netfilter.nf_conntrack_tcp_loose": "1",
     "net.ipv4.tcp_keepalive_time": "600",
     "net.ipv4.tcp_keepalive_intvl": "75",
     "net.ipv4.tcp_keepalive_probes": "9",
@@ -91,6 +103,9 @@ PARAMETERS: dict[str, tuple[int | str, Origin, str]] = {
     "tcp_rd_buf_size": (16384, Origin.READ, "cfg.get tcp"),
     "tcp_connection_lifetime": (3605, Origin.READ, RPC),
     "tcp_connection_bytes": (928, Origin.REFERENCE, "struct tcp_connection as in 5.6.3"),
+    "tcp_send_timeout": (10, Origin.READ, RPC),
+    "tcp_connect_timeout": (10, Origin.READ, RPC),
+    "tcp_linger2": (0, Origin.READ, RPC),
     "tcp_keepalive": (1, Origin.READ, RPC),
     "enable_tls": (1, Origin.READ, FILE),
     "tls_threads_mode": (2, Origin.READ, FILE),
@@ -98,6 +113,7 @@ PARAMETERS: dict[str, tuple[int | str, Origin, str]] = {
     "tls.connection_timeout": (3605, Origin.READ, FILE),
     "websocket.keepalive_mechanism": (1, Origin.DEFAULT, "compiled default"),
     "websocket.keepalive_timeout": (180, Origin.DEFAULT, "compiled default"),
+    "websocket.keepalive_interval": (1, Origin.DEFAULT, "compiled default"),
     "pkg_bytes": (16 << 20, Origin.READ, "command line -M"),
 }
 WORKERS = (821, 822, 823, 824)
@@ -204,12 +220,13 @@ def situation(
     workers: dict[str, Any] | None = None,
     kamailio: bool = True,
     away: bool = False,
+    stated: bool = True,
     **facts: Any,
 ) -> Situation:
     """The healthy situation with a few changes; `kamailio=False` leaves the instance out.
 
     `facts` go where their name belongs; a name that both instance and namespace have is the instance's.
-    `away`: the instance lives in a network namespace of its own.
+    `away`: the instance lives in a network namespace of its own. `stated=False`: the target is the highest use seen.
     """
     parts: dict[Any, dict[str, Any]] = {Instance: {}, Namespace: {}, Machine: {}}
     for name, value in facts.items():
@@ -224,7 +241,7 @@ def situation(
     wanted = target if isinstance(target, Target) else Target(**(target or {}))
     return Situation(
         machine(sysctls=wide, **parts[Machine]), namespace(sysctls=own, sockstat=sockstat, **parts[Namespace]), one,
-        wanted, mix or mix_of(wanted, one), _prices(prices or {}),
+        wanted, mix or mix_of(wanted, one), _prices(prices or {}), stated,
     )  # fmt: skip
 
 
@@ -246,4 +263,4 @@ def snapshot(*many: Situation) -> Snapshot:
 def verdict(**changes: Any) -> Verdict:
     """The healthy situation with changes, judged."""
     s = situation(**changes)
-    return judge(snapshot(s), s.instance, s.target, s.measured_prices)
+    return judge(snapshot(s), s.instance, s.target, s.measured_prices, stated=s.target_stated)

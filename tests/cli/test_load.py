@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from json_schema import published, wrong
 
 from kamtcp.rehearse.kamailio import packages_root, start_kamailio
 from kamtcp.rehearse.scenario import Scenario
@@ -191,7 +192,10 @@ def test_what_is_kept_is_kept_whole(tmp_path: Path) -> None:
 def test_an_interrupted_load_reports_what_was_done(number: int, tmp_path: Path) -> None:
     with responder() as target:
         words = [*KAMTCP, "load", "hold", target, "--connections", "30", "--duration", "600", "--json"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        with (
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running,
+            killed(running),
+        ):
             port = int(target.rpartition(":")[2])
             until = time.monotonic() + 60
             while connections(port) < 30:
@@ -204,6 +208,16 @@ def test_an_interrupted_load_reports_what_was_done(number: int, tmp_path: Path) 
     assert b"Traceback" not in err
     found = json.loads(out)
     assert (found["offered"], found["served"], found["stopped"]) == (30, 30, "interrupted")
+
+
+@contextmanager
+def killed(running: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Whatever happens, it doesn't outlive the test."""
+    try:
+        yield
+    finally:
+        if running.poll() is None:
+            running.kill()
 
 
 def connections(port: int) -> int:
@@ -302,3 +316,9 @@ def test_a_kamailio_out_of_descriptors_is_named_and_its_stop_was_foretold() -> N
     assert abs(predicted["connections"] - found["served"]) <= 3  # type: ignore[operator]
     assert [each["code"] for each in found["gave_way"]] == ["FDS050"]  # type: ignore[index, attr-defined]
     assert found["exit_code"] == 1
+
+
+def test_the_document_is_as_published() -> None:
+    with responder() as target:
+        found = result("hold", target, "--connections", "10", "--duration", "1", "--quiet")
+    assert wrong(found, published("load")) == []

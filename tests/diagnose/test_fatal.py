@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.finding import Finding
@@ -98,6 +99,30 @@ class TestFDS003:
     def test_a_service_that_may_raise_it_starts(self):
         assert codes(parameters={"open_files_limit": 1_000_000}, main={"capabilities": ROOT}) == []
 
+    def test_beyond_nr_open_not_even_root_starts(self):
+        found = only("FDS003", parameters={"open_files_limit": 1_048_577}, main={"capabilities": ROOT})
+        assert "nobody may raise it beyond fs.nr_open=1,048,576" in found.evidence
+        assert codes(parameters={"open_files_limit": 1_048_576}, main={"capabilities": ROOT}) == []
+
+    def test_started_as_root_it_raises_its_limit_before_it_becomes_its_user(self):
+        """-u in a unit without User=; a container's root without CAP_SYS_RESOURCE may not either."""
+        told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
+        assert "FDS003" not in codes(parameters=told, unit=UNIT, main={"bounding": ROOT})
+        assert "FDS003" in codes(
+            parameters=told, unit=replace(UNIT, user="kamailio"), main={"bounding": ROOT}
+        )
+        assert "FDS003" in codes(parameters=told, unit=UNIT, main={"bounding": ROOT & ~(1 << 24)})
+
+    def test_who_started_it_may_be_beyond_what_can_be_seen(self):
+        told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
+        judged = verdict(parameters=told, main={"bounding": ROOT})
+        assert "FDS003" not in {each.code for each in judged.findings}
+        assert [
+            each
+            for each in judged.unseen
+            if each.source == "how Kamailio is started" and "FDS003" in each.detail
+        ]
+
     def test_at_the_hard_limit_it_starts(self):
         assert codes(parameters={"open_files_limit": 524_288}) == []
 
@@ -130,15 +155,15 @@ class TestMEM001:
     """-M that doesn't hold the tables for the tcp_max_connections in the file."""
 
     def test_it_fires_for_what_the_file_says_and_not_for_what_runs(self):
-        found = only("MEM001", parameters={"tcp_max_connections_file": 443_812})
+        found = only("MEM001", parameters={"tcp_max_connections_file": 449_368})
         assert found.evidence.startswith(
-            "tcp_max_connections=443,812 (/etc/kamailio/kamailio.cfg:41), but -M holds tables for 443,811: (16777216"
+            "tcp_max_connections=449,368 (/etc/kamailio/kamailio.cfg:41), but -M holds tables for 449,367: (16777216"
         )
-        # 36 x 443,812 x 1.25 + 2 MiB = 22,068,692 bytes
+        # 36 x 449,368 x 1.25 + 2 MiB = 22,318,712 bytes
         assert found.for_good.text == "-M 22 (PKG_MEMORY in /etc/default/kamailio)"
 
     def test_exactly_what_fits_starts(self):
-        assert codes(parameters={"tcp_max_connections_file": 443_811}) == []
+        assert codes(parameters={"tcp_max_connections_file": 449_367}) == []
 
     def test_a_file_that_does_not_say_leaves_what_runs(self):
         assert codes(parameters={"tcp_max_connections_file": None}) == []
@@ -172,6 +197,7 @@ class TestTLS001:
         )
         assert found.evidence == (
             "TLS on OpenSSL 3, and 5.6.3 has no tls_threads_mode: handshakes in parallel corrupt shared memory and abort it"
+            " (github.com/kamailio/kamailio/issues/3791)"
         )
         assert found.see == "grep -m1 libssl /proc/812/maps; kamcmd core.version"
 

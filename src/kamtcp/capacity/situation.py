@@ -25,6 +25,8 @@ class Situation(Struct, frozen=True):
     mix: Mix
     #: what a connection of a transport was seen to cost here; empty where it was never measured
     measured_prices: dict[str, Measured] = {}
+    #: False where the target is only the highest use seen
+    target_stated: bool = True
 
     def require(self) -> Instance:
         """The instance; ceilings that need one are only asked where there is one."""

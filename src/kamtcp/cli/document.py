@@ -7,8 +7,9 @@ import msgspec
 from kamtcp import __version__
 from kamtcp.capacity import prices
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.outcomes import Outcome
 from kamtcp.capacity.prices import Priced
-from kamtcp.capacity.timers import Timer
+from kamtcp.capacity.timer import Timer
 from kamtcp.cli.encode import encode
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.accepting import Acceptances
@@ -42,6 +43,7 @@ class Judged(msgspec.Struct, frozen=True):
     could_lie_below: tuple[str, ...]
     prices: tuple[Priced, ...]
     timers: tuple[Timer, ...]
+    outcomes: tuple[Outcome, ...]
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
@@ -89,6 +91,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         could_lie_below=tuple(each.name for each in verdict.blind),
         prices=() if instance is None else prices.each(verdict.situation),
         timers=verdict.ladder.timers,
+        outcomes=verdict.ladder.outcomes,
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,

@@ -19,7 +19,9 @@ def save(stated: Target | None, name: str, *, recording: str | None) -> str:
         UsageError: there is nothing to write, the present file is wrong, or it can't be written.
     """
     if stated is None:
-        raise UsageError("--save-target: state a target with --connections, --rate, --storm or --outbound")
+        raise UsageError(
+            "--save-target: state a target with --connections, --rate, --storm, --outbound or --outbound-rate"
+        )
     if recording is not None:
         raise UsageError("--save-target writes to this host; leave out --from")
     path = target.TARGET_FILE
@@ -30,10 +32,11 @@ def save(stated: Target | None, name: str, *, recording: str | None) -> str:
         present = target.TargetFile()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; nothing was written") from None
+    stated = target.with_surroundings(stated, present.instance.get(name, present.default))
     tables = {**present.instance, name: stated} if name else dict(present.instance)
     default = present.default if name else stated
     text = "# what this host is to hold; written by kamtcp check --save-target\n\n"
-    text += target.as_toml(default, "") if default.stated else ""
+    text += target.as_toml(default, "") if default != Target() else ""
     text += "".join("\n" + target.as_toml(each, key) for key, each in sorted(tables.items()))
     target.parse_file(text.encode())
     try:

@@ -18,6 +18,9 @@ from kamtcp.model.price import Measured
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 
+#: findings that no connection of some transport of the target can be made here, whatever the ceilings say
+IMPOSSIBLE = frozenset({"TLS003", "CFG030"})
+
 
 class Verdict(Struct, frozen=True):
     """What check says of one instance (or, without any, of the machine).
@@ -47,6 +50,8 @@ class Verdict(Struct, frozen=True):
     def target_met(self) -> bool | None:
         """Whether nothing stops or slows what is wanted; None where something unseen could."""
         effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.code in IMPOSSIBLE for each in self.findings):
+            return False
         if any(each.met is False and each.effect in effects for each in self.ladder.all):
             return False
         return None if self.blind else True
@@ -66,6 +71,7 @@ def judge(
     *,
     mix: Mix | None = None,
     unseen: tuple[Absent, ...] = (),
+    stated: bool = True,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -76,6 +82,7 @@ def judge(
         prices: of a connection by transport, as measured on this host.
         mix: shares of the transports, where the target doesn't say them.
         unseen: what else could not be seen or used.
+        stated: whether somebody stated the target; else it is the highest use seen.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
@@ -85,6 +92,7 @@ def judge(
         target,
         mix or mix_of(target, instance),
         prices or {},
+        stated,
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
-from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 
 from kamtcp.loadgen.board import CAUSES, RECENT, Board
+from kamtcp.loadgen.keeping import keep_alive, read_slowly
 from kamtcp.loadgen.kinds import Kind
 from kamtcp.loadgen.opening import Opening
 from kamtcp.loadgen.peers import ASKED, CONNECTING, FREE, WAITING, Peers
 from kamtcp.loadgen.program import Program
 from kamtcp.loadgen.result import Row
+from kamtcp.loadgen.sockets import error_of
 from kamtcp.loadgen.talking import Talking
 
 TICK = 0.1  # seconds between looks at timeouts, the board and the parent
@@ -92,9 +92,12 @@ class Loop:
         """Wait for events and handle them; how many there were."""
         peers, talking, wires = self.peers, self.talking, self.peers.wires
         states, read, data_only = peers.state, os.read, select.EPOLLIN
+        before = time.monotonic()
         ready = peers.epoll.poll(wait)
         now = time.monotonic()
-        self.longest_gap = max(self.longest_gap, now - self._looked - wait)
+        gap = max(before - self._looked, now - before - wait)  # busy elsewhere, or woken late
+        self.longest_gap = max(self.longest_gap, gap)
+        self._looked = now
         for fd, events in ready:
             state = states[fd]
             if state == FREE:
@@ -119,16 +122,12 @@ class Loop:
                 talking.wired(fd, data)
             else:
                 talking.text(fd, data)
-        self._looked = now
         return len(ready)
 
     def _hung_up(self, fd: int, events: int) -> None:
         """The end of one that doesn't read."""
         if events & select.EPOLLERR:
-            sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            sock.detach()
-            self.peers.broken(fd, code)
+            self.peers.broken(fd, error_of(fd))
         else:
             self.peers.ended(fd)
 
@@ -137,7 +136,9 @@ class Loop:
     def tick(self, now: float) -> None:
         """Keepalives, timeouts, counters; notice that the command is gone."""
         self._next_tick = now + TICK
-        self.talking.keep_alive(now)
+        for place, kind in enumerate(self.kinds):
+            keep_alive(place, kind, self.peers, self.talking, now)
+            read_slowly(place, kind, self.peers, now)
         self._time_out()
         self.publish()
         self._note_row(now)

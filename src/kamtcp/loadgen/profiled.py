@@ -8,6 +8,7 @@ from kamtcp.errors import UsageError
 from kamtcp.loadgen import phases
 from kamtcp.loadgen.board import PHASES
 from kamtcp.loadgen.order import Carrier, Order
+from kamtcp.loadgen.ordered import around, check_question
 from kamtcp.loadgen.population import Population
 from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.program import (
@@ -22,11 +23,11 @@ from kamtcp.loadgen.program import (
     Phase,
     Program,
     Storm,
-    around,
-    check_question,
 )
 from kamtcp.loadgen.schedule import Steady
 from kamtcp.loadgen.sources import PER_ADDRESS, Block, plan_sources
+
+_MUTE: dict[str, Asked] = {"silent": "nothing", "half-message": "half"}
 
 
 def of_profile(profile: Profile, order: Order) -> Program:
@@ -48,7 +49,7 @@ def of_profile(profile: Profile, order: Order) -> Program:
 
 def _clients(population: Population, order: Order) -> Clients:
     carrier = order.carrier if population.carrier is None else Carrier(population.carrier)
-    question: Asked = "nothing" if population.behaviour == "silent" else population.question
+    question = _MUTE.get(population.behaviour, population.question)
     check_question(question, carrier, f"population {population.name}")
     blocks: tuple[Block, ...] = ()
     if population.sources is not None:

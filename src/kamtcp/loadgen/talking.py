@@ -1,17 +1,19 @@
-"""Asks on open connections, reads answers, keeps held ones alive."""
+"""Asks on open connections and reads the answers."""
 
 from __future__ import annotations
 
 import os
 import select
 import time
-from typing import cast, get_args
+from typing import get_args
 
 from kamtcp.errors import ParseError
 from kamtcp.loadgen.kinds import Kind
-from kamtcp.loadgen.peers import ASKED, HELD, OPEN, SHAKING, WAITING, Peers, count, retransmissions
+from kamtcp.loadgen.part import count
+from kamtcp.loadgen.peers import ASKED, HELD, OPEN, SHAKING, WAITING, Peers
 from kamtcp.loadgen.program import Asked
 from kamtcp.loadgen.sip import Response, Stream, only_status
+from kamtcp.loadgen.sockets import retransmissions
 from kamtcp.loadgen.wire import WireError
 
 _SLOW = 0.9  # seconds until an answer that had to be asked for again: TCP's first retransmission of a lost request
@@ -37,7 +39,6 @@ class Talking:
         self.serial = 0
         self.slow_after: float | None = None
         self.slow = 0
-        self.readers: dict[int, float] = {}  # slow ones that read a little, and when next
 
     def up(self, fd: int) -> None:
         """The transport is up: ask now, or wait for the burst."""
@@ -57,12 +58,9 @@ class Talking:
     def ask(self, fd: int, question: Asked) -> None:
         """Send a question; its timeout begins."""
         peers = self.peers
-        if fd >= len(self.asked):
-            self.asked.extend(bytes(peers.room - len(self.asked)))
         serial = self.serial
         self.serial = serial + 1
-        peers.serial[fd] = serial
-        self.asked[fd] = _PLACE[question]
+        self._note(fd, question, serial)
         peers.state[fd] = ASKED if peers.state[fd] < HELD else WAITING
         peers.since[fd] = time.monotonic()
         peers.pending.pop(fd, None)
@@ -74,6 +72,39 @@ class Talking:
         else:
             wire = peers.wires[fd]
             self.send(fd, wire.wrap(text) if text else wire.ping())
+
+    def ask_at_once(self, fd: int, kind: Kind) -> bool:
+        """Ask on plain TCP right after connect(2), as if it were open; false if it isn't yet."""
+        peers, question = self.peers, kind.question
+        if question not in ("options", "register", "crlf"):
+            return False
+        serial = self.serial
+        text = kind.request(question, peers.client[fd], serial)
+        try:
+            sent = os.write(fd, text)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            peers.broken(fd, error.errno or 0)
+            return True
+        self.serial = serial + 1
+        now = time.monotonic()
+        part = peers.parts[peers.part[fd]]
+        part.tally.connected += 1
+        part.connect.fresh.append(now - peers.due[fd])
+        peers.state[fd], peers.opened[fd], peers.since[fd] = ASKED, now, now
+        self._note(fd, question, serial)
+        if sent < len(text):
+            peers.unsent[fd] = text[sent:]
+        peers.epoll.register(fd, select.EPOLLIN | select.EPOLLOUT if sent < len(text) else select.EPOLLIN)
+        return True
+
+    def _note(self, fd: int, question: Asked, serial: int) -> None:
+        peers = self.peers
+        if fd >= len(self.asked):
+            self.asked.extend(bytes(peers.room - len(self.asked)))
+        self.asked[fd] = _PLACE[question]
+        peers.serial[fd] = serial
 
     def send(self, fd: int, data: bytes) -> None:
         """Send, or keep what the socket doesn't take yet."""
@@ -231,41 +262,4 @@ class Talking:
         if kind.slow:
             peers.epoll.modify(fd, select.EPOLLRDHUP)
             if kind.what.read_rate:
-                self.readers[fd] = now + 1.0
-
-    # -- held ones ----------------------------------------------------------------------------------------------
-
-    def keep_alive(self, now: float) -> None:
-        """Send the keepalives that are due, and let slow readers read."""
-        peers = self.peers
-        for place, kind in enumerate(self.kinds):
-            keepalive, queue = kind.what.keepalive, kind.alive
-            if keepalive is None:
-                continue
-            what = cast("Asked", keepalive.what)
-            if what == "ping" and not kind.web:
-                what = "crlf"
-            while queue and queue[0][2] <= now:
-                fd, opened, due = queue.popleft()
-                if peers.state[fd] < HELD or peers.opened[fd] != opened or peers.kind[fd] != place:
-                    continue  # it ended, and another may have its descriptor
-                queue.append((fd, opened, max(due, now - keepalive.every) + keepalive.every))
-                if peers.state[fd] == HELD and fd not in peers.unsent:
-                    peers.parts[peers.part[fd]].tally.keepalives += 1
-                    self.ask(fd, what)
-                    if kind.slow and peers.state[fd] == WAITING:
-                        peers.state[fd] = HELD  # it doesn't read the answer
-                        peers.pending.pop(fd, None)
-        for fd, due in list(self.readers.items()) if self.readers else ():
-            if due > now:
-                continue
-            if peers.state[fd] < HELD or not self.kinds[peers.kind[fd]].slow:
-                del self.readers[fd]
-                continue
-            self.readers[fd] = now + 1.0
-            try:
-                os.read(fd, self.kinds[peers.kind[fd]].what.read_rate or 1)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                peers.broken(fd, error.errno or 0)
+                kind.readers.append((fd, peers.opened[fd], now + 1.0))

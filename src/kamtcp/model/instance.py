@@ -30,6 +30,7 @@ class Process(Struct, frozen=True):
         nofile_soft, nofile_hard: RLIMIT_NOFILE in force in this process.
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
+        bounding: CapBnd: what it, and whoever it was before it changed its user, could ever be allowed.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
     """
 
@@ -47,6 +48,7 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
 
     @property
     def label(self) -> str:
@@ -96,6 +98,25 @@ class Foreseen(Struct, frozen=True):
     whose: str = ""
 
 
+class ListenerOptions(Struct, frozen=True, tag="listener_options"):
+    """Socket options of a listening socket of tcp main: accepted connections start with them.
+
+    Args:
+        port: of the listener that was asked.
+        keepalive: SO_KEEPALIVE. keepidle, keepintvl, keepcnt: in force, its own or the kernel's; seconds, seconds, probes.
+        user_timeout_ms: TCP_USER_TIMEOUT, 0 for none.
+        linger2: TCP_LINGER2 in force, its own or tcp_fin_timeout; seconds, negative for none.
+    """
+
+    port: int
+    keepalive: bool
+    keepidle: int
+    keepintvl: int
+    keepcnt: int
+    user_timeout_ms: int
+    linger2: int
+
+
 class SharedMemory(Struct, frozen=True, tag="shm"):
     """shm.stats, in bytes; fragments is a count. A negative free (exhausted pool) reads as 0."""
 
@@ -113,6 +134,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     Args:
         nofile_soft, nofile_hard: LimitNOFILE; Absent(MISSING) when the unit doesn't set it.
         where: file and line that set it, "" when none does.
+        nofile_lines: all lines that set LimitNOFILE, in the order in which they are applied: FILE:LINE and value.
+        user: User= of the unit, "" where it starts as root.
     """
 
     name: str
@@ -120,16 +143,23 @@ class Unit(Struct, frozen=True, tag="unit"):
     nofile_hard: Limit
     where: str
     tasks_max: Limit
+    nofile_lines: tuple[tuple[str, str], ...] = ()
+    user: str = ""
 
 
 class Cgroup(Struct, frozen=True, tag="cgroup"):
-    """The tightest limits on the way from the instance's cgroup to the root."""
+    """The tightest limits on the way from the instance's cgroup to the root.
+
+    Args:
+        memory_version: 1 or 2, of the hierarchy that bounds memory: they charge sockets differently.
+    """
 
     path: str
     memory_limit_bytes: Limit
     memory_usage_bytes: int | Absent
     pids_limit: Limit
     pids_now: int | Absent
+    memory_version: int = 2
 
 
 class LogLine(Struct, frozen=True):
@@ -159,8 +189,12 @@ class Instance(Struct, frozen=True):
         tls_ports: those of them that speak TLS.
         handoff_sndbufs: send buffer of each socketpair from tcp main to a worker, in bytes.
         openssl: major version of the mapped libssl, 0 when none is mapped.
+        listener_options: of one of its listeners, as the socket itself says.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
+        away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
+        in_flight_elsewhere: descriptors that other Kamailios of its user may have on their way to workers: the kernel counts
+            them per user.
         foreseen: of one that is not started: its processes, limits, memory and listeners are as they would be.
     """
 
@@ -198,7 +232,10 @@ class Instance(Struct, frozen=True):
     log: tuple[LogLine, ...] | Absent
     log_source: str
     unsure: tuple[str, ...]
+    listener_options: ListenerOptions | Absent = Absent("listener", Why.NOT_ASKED)
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
+    away: str = ""
+    in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)
     foreseen: Foreseen | None = None
 
     @property

@@ -85,6 +85,8 @@ def unit(host: Host, pid: int) -> Unit | Absent:
         nofile_hard=unset if limit is None else limit.hard,
         where="" if limit is None else f"{limit.file}:{limit.line}",
         tasks_max=Absent(f"TasksMax of {name}", Why.MISSING, "not set") if tasks is None else tasks.value,
+        nofile_lines=tuple((f"{each.file}:{each.line}", each.text) for each in found.nofile_lines),
+        user="" if found.user is None else found.user.text,
     )
 
 
@@ -95,7 +97,8 @@ def cgroups(host: Host, pid: int) -> Cgroup | Absent:
         return found
     memory_path, memory, used = _tightest(found.memory)
     pids_path, pids, now = _tightest(found.pids)
-    return Cgroup(memory_path or pids_path or "its cgroup", memory, used, pids, now)
+    version = 2 if isinstance(found.memory, Absent) else found.memory.version
+    return Cgroup(memory_path or pids_path or "its cgroup", memory, used, pids, now, version)
 
 
 def _tightest(resource: cgroup.Resource | Absent) -> tuple[str, Limit, int | Absent]:
