@@ -42,7 +42,7 @@ def outcome(transport: str, case: str, **changes: object) -> Outcome:
         ("tls-lifetime", {"parameters": {"tls.connection_timeout": 600}}, 605, 612),
         ("tls-lifetime", {"parameters": {"enable_tls": 0}}, None, None),
         ("websocket-ping", {}, 180, 182),
-        ("websocket-dead", {}, 360, 364),
+        ("websocket-dead", {}, 360, 369),
         ("websocket-ping", {"parameters": {"websocket.keepalive_mechanism": 0}}, None, None),
         ("websocket-dead", {"parameters": {"websocket.keepalive_mechanism": 2}}, None, None),
         ("websocket-ping", {"modules": ("tm", "tls")}, None, None),

@@ -69,7 +69,14 @@ def websocket(s: Situation) -> tuple[Timer, Timer]:
     if mechanism == 2:  # a pong asks for no answer
         return pings, off(dead, gone, working)
     return pings, Timer(
-        dead, gone, 2.0 * timeout, _CLOSES, f"2 x ({working})", Origin.READ, 2.0 * late, KAMAILIO
+        dead,
+        gone,
+        2.0 * timeout,
+        _CLOSES,
+        f"2 x ({working}) + up to {MAIN_LOOKS} until tcp main looks",
+        Origin.READ,
+        2.0 * late + MAIN_LOOKS,
+        KAMAILIO,
     )
 
 
