@@ -30,11 +30,21 @@ def flags() -> dict[str, list[str]]:
     found = {}
     for name in COMMANDS:
         parser, _ = parser_of(name)
-        actions = parser._actions  # noqa: SLF001  (argparse offers no other way to list its options)
+        actions = _actions(parser)
         found[name] = sorted({text for action in actions for text in action.option_strings})
         found[name] += [
             str(each) for action in actions if not action.option_strings for each in action.choices or ()
         ]
+    return found
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Its options and arguments, and those of its kinds (`kamtcp load hold`)."""
+    found = list(parser._actions)  # noqa: SLF001  (argparse offers no other way to list its options)
+    for action in parser._actions:  # noqa: SLF001
+        inner = action.choices if isinstance(action.choices, dict) else {}
+        for each in inner.values():
+            found += [one for one in _actions(each) if one.option_strings]
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kamtcp.cli.wrap import Screen, wrapped
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.finding import Cure, Finding
@@ -12,16 +14,14 @@ _INDENT = " " * 8
 
 def lines(verdict: Verdict, screen: Screen) -> list[str]:
     """All findings, worst first; then those that the operator accepts, as loud as the others."""
-    found = [each for each in verdict.findings if not each.accepted]
+    found = tuple(each for each in verdict.findings if not each.accepted)
     accepted = [each for each in verdict.findings if each.accepted]
     if found:
-        out = [screen.style(f" findings ({_counts(found)})", "bold")]
+        out = of(found, screen, "findings")
     else:
         other = " but accepted ones" if accepted else ""
         seen = " in what could be seen" if verdict.blind else ""
         out = [screen.style(f" findings: none{other}{seen}", "bold")]
-    for finding in found:
-        out += _finding(finding, screen)
     if accepted:
         heading = wrapped(
             f"accepted findings, which don't count ({_counts(accepted)})", screen.width, "   ", " "
@@ -32,7 +32,15 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
     return [*out, ""]
 
 
-def _counts(found: list[Finding]) -> str:
+def of(found: Sequence[Finding], screen: Screen, title: str) -> list[str]:
+    """These findings, under a title that counts them."""
+    out = [screen.style(f" {title} ({_counts(found)})", "bold")]
+    for finding in found:
+        out += _finding(finding, screen)
+    return out
+
+
+def _counts(found: Sequence[Finding]) -> str:
     counts = [(severity, sum(each.severity is severity for each in found)) for severity in Severity]
     return ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
 

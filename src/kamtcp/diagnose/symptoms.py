@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kamtcp.capacity.change import Change
 from kamtcp.capacity.ladder import Ladder, build
 from kamtcp.diagnose import (
@@ -45,7 +47,6 @@ def judge(change: Change, ladder: Ladder | None = None) -> Judgement:
     known = build(change.after) if ladder is None else ladder
     found: list[Finding] = []
     lacking: dict[Absent, list[str]] = {}
-    silenced: set[str] = set()
     for symptom in ALL:
         if change.instance is None and symptom.code not in WITHOUT_KAMAILIO:
             continue
@@ -53,10 +54,16 @@ def judge(change: Change, ladder: Ladder | None = None) -> Judgement:
         told = [named(symptom, each, change, known) for each in said if isinstance(each, str)]
         found.extend(told)
         if told:
-            silenced.update(symptom.silences)
             continue
         for each in said:
             if isinstance(each, Absent):
                 lacking.setdefault(each, []).append(symptom.code)
-    causes = [each for each in found if each.code not in silenced]
-    return Judgement(tuple(sorted(causes, key=lambda each: RANK[each.severity])), not_judged(lacking))
+    return Judgement(causes(found), not_judged(lacking))
+
+
+def causes(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Symptoms without those that another one of them explains: worst first, in the order of `ALL` among equals."""
+    told = {each.code: each for each in found}
+    silenced = {code for symptom in ALL if symptom.code in told for code in symptom.silences}
+    kept = [told[symptom.code] for symptom in ALL if symptom.code in told and symptom.code not in silenced]
+    return tuple(sorted(kept, key=lambda each: RANK[each.severity]))

@@ -1,54 +1,34 @@
-"""What a load run saw, each cause of failure with a counter of its own.
-
-A connection counts as answered only after a final SIP response: a server that is out of descriptors or memory
-still completes handshakes, because the kernel does.
-"""
+"""What a load run saw, as its workers hand it back and as one result."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from kamtcp.loadgen.tally import Failures, Tally
 
-class Failures(Struct):
-    """Connections that got no answer, by cause. All are counts of connections.
+if TYPE_CHECKING:
+    from kamtcp.loadgen.histogram import Histogram  # numpy takes time, and workers count durations without
 
-    Args:
-        refused: RST in answer to the SYN.
-        connect_timeout: no open connection in time (TLS: or the handshake didn't finish in time).
-        reset: RST after the connection was open, before an answer.
-        closed_before_answer: FIN after the connection was open, before an answer (TLS: after the handshake).
-        no_answer: open, but no final response in time.
-        tls: the handshake failed: an alert, an end of stream in it, or no TLS at all.
-        not_sip: something came back that is no SIP.
-        local_ports: the generator's own source ports ran out or were taken.
-        local_descriptors: the generator's own descriptors ran out.
-        other: any other error of the generator's system calls; `Result.errors` names them.
-    """
+__all__ = [
+    "STAGES",
+    "Failures",
+    "Percentiles",
+    "Result",
+    "Row",
+    "Stretch",
+    "Tally",
+    "WorkerResult",
+    "percentiles",
+]
 
-    refused: int = 0
-    connect_timeout: int = 0
-    reset: int = 0
-    closed_before_answer: int = 0
-    no_answer: int = 0
-    tls: int = 0
-    not_sip: int = 0
-    local_ports: int = 0
-    local_descriptors: int = 0
-    other: int = 0
-
-    def total(self) -> int:
-        return sum(getattr(self, name) for name in self.__struct_fields__)
-
-    def add(self, more: Failures) -> None:
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(more, name))
+# Each from the scheduled moment: TCP open, TLS handshake done, WebSocket up, answer; storm: loss to answer.
+STAGES = ("connect", "tls", "upgrade", "answer", "back")
 
 
 class Percentiles(Struct, frozen=True):
-    """A distribution of times, in seconds."""
+    """A distribution of times, in seconds, to three digits."""
 
     count: int
     p50: float
@@ -58,109 +38,125 @@ class Percentiles(Struct, frozen=True):
     highest: float
 
 
-def percentiles(values: Iterable[float]) -> Percentiles | None:
-    """Nearest-rank percentiles; None without values."""
-    ranked = sorted(values)
-    if not ranked:
+def percentiles(times: Histogram) -> Percentiles | None:
+    """None without values."""
+    if not times.count:
         return None
-
-    def rank(share: float) -> float:
-        return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
-
-    return Percentiles(len(ranked), rank(0.5), rank(0.9), rank(0.99), rank(0.999), ranked[-1])
+    p50, p90, p99, p999 = times.percentiles((50.0, 90.0, 99.0, 99.9))
+    return Percentiles(times.count, p50, p90, p99, p999, times.maximum)
 
 
-class Tally(Struct):
-    """Counts of one group of connections (the load itself, or the trickle beside it).
+class Row(Struct, frozen=True, array_like=True):
+    """A second of a load, or several in a long one.
 
     Args:
-        offered: connections that were due and started.
-        connected: of these, open (TLS: handshake complete).
-        answered: of these, with a final SIP response.
-        statuses: final responses by status.
-        failures: the others, by cause.
-        lost_closed: answered connections that the server then closed (FIN). lost_reset: that it reset.
+        at: its end, seconds after the start of the load.
+        offered, answered, failed, lost: connections since the row before; keepalives: sent likewise.
+        held: at its end.
     """
 
-    offered: int = 0
-    connected: int = 0
-    answered: int = 0
-    statuses: dict[int, int] = field(default_factory=dict)
-    failures: Failures = field(default_factory=Failures)
-    lost_closed: int = 0
-    lost_reset: int = 0
+    at: int
+    offered: int
+    answered: int
+    failed: int
+    lost: int
+    keepalives: int
+    held: int
 
-    def add(self, more: Tally) -> None:
-        self.offered += more.offered
-        self.connected += more.connected
-        self.answered += more.answered
-        self.lost_closed += more.lost_closed
-        self.lost_reset += more.lost_reset
-        for status, count in more.statuses.items():
-            self.statuses[status] = self.statuses.get(status, 0) + count
-        self.failures.add(more.failures)
+
+class Stretch(Struct):
+    """One population in one phase.
+
+    Args:
+        phase: number of the phase, from 0 on. kind: of the phase ("ramp", "hold", ...).
+        population: its name; "" where there is only one.
+        trickle: whether this is what trickled beside a burst.
+        tally: of the connections begun in this phase, whatever became of them later.
+        begun: seconds after the start of the load. seconds: from there to the last one settled.
+        due_last: seconds from `begun` to the last scheduled moment.
+        times: of each of `STAGES` and "lateness", as `times.Times` hands on.
+    """
+
+    phase: int
+    kind: str
+    population: str
+    trickle: bool = False
+    tally: Tally = field(default_factory=Tally)
+    begun: float = 0.0
+    seconds: float = 0.0
+    due_last: float = 0.0
+    times: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def offered_rate(self) -> float | None:
+        """Connections per second as the schedule had them; None if it had all at one moment."""
+        return (
+            (self.tally.offered - 1) / self.due_last if self.due_last > 0 and self.tally.offered > 1 else None
+        )
+
+    @property
+    def answered_rate(self) -> float | None:
+        """Answers per second until the last one was settled."""
+        return self.tally.answered / self.seconds if self.seconds > 0 else None
 
 
 class WorkerResult(Struct):
-    """What one worker hands back; times are float32 arrays in native byte order, seconds.
+    """What one worker hands back.
 
     Args:
+        stretches: a row per phase and population that began connections.
         held_min: fewest connections held at any moment between the last settled connection and the end of the hold.
         held_end: connections held at the end of the hold.
         seconds: from the start of the schedule to the last settled connection.
         cpu_seconds: user and system time of the worker, its start left out.
-        latency: scheduled moment (burst: the instant) to final response, of each answered connection.
-        lateness: scheduled moment to the connect(2), of each connection.
-        errors: errno name to count, for `Failures.other`.
+        rows: cumulative (at, offered, answered, failed, lost, keepalives, held), one for each `row_seconds`.
+        losses: seconds after the start of each loss; the first `LOSSES`.
+        longest_gap: seconds, the longest in which the loop didn't look at its sockets.
+        peak_bytes: most resident memory. stopped: told to stop before the last phase was over.
     """
 
-    load: Tally
-    trickle: Tally
+    stretches: list[Stretch]
     held_min: int
     held_end: int
     seconds: float
     cpu_seconds: float
-    latency: bytes
-    lateness: bytes
-    errors: dict[str, int]
+    rows: list[Row]
+    row_seconds: int
+    losses: list[float]
+    longest_gap: float
+    peak_bytes: int
+    stopped: bool
 
 
 class Result(Struct, frozen=True):
-    """A whole run; fields as in `Tally` and `WorkerResult`."""
+    """A whole run; fields as in `Tally` and `WorkerResult`.
+
+    Args:
+        load: all but what trickled. trickle: that.
+        latency: scheduled moment (burst: the instant) to answer; the other stages are in `stages`.
+        lateness: scheduled moment to connect(2).
+        rows: one a second; of a long run one for several.
+        doubts: why the generator can't vouch for its result, one line each; empty where it can.
+        stopped: why the load ended before its end; "" if it didn't.
+        gave: of a ramp: what gave, and at which step; "" if nothing did. sustained: height of the last step that held.
+    """
 
     load: Tally
     trickle: Tally
+    stretches: tuple[Stretch, ...]
     held_min: int
     held_end: int
     seconds: float
     cpu_seconds: float
     latency: Percentiles | None
     lateness: Percentiles | None
-    errors: dict[str, int]
+    stages: dict[str, Percentiles]
+    rows: tuple[Row, ...]
+    losses: tuple[float, ...]
+    longest_gap: float
+    peak_bytes: int
     workers: int
-
-
-def merge(parts: Sequence[WorkerResult]) -> Result:
-    """One result of all workers'. `held_min` is the sum of their lowest, so at most the true minimum."""
-    load, trickle = Tally(), Tally()
-    latency, lateness = array("f"), array("f")
-    errors: dict[str, int] = {}
-    for part in parts:
-        load.add(part.load)
-        trickle.add(part.trickle)
-        latency.frombytes(part.latency)
-        lateness.frombytes(part.lateness)
-        for name, count in part.errors.items():
-            errors[name] = errors.get(name, 0) + count
-    return Result(
-        load=load,
-        trickle=trickle,
-        held_min=sum(part.held_min for part in parts),
-        held_end=sum(part.held_end for part in parts),
-        seconds=max((part.seconds for part in parts), default=0.0),
-        cpu_seconds=sum(part.cpu_seconds for part in parts),
-        latency=percentiles(latency),
-        lateness=percentiles(lateness),
-        errors=errors,
-        workers=len(parts),
-    )
+    doubts: tuple[str, ...] = ()
+    stopped: str = ""
+    gave: str = ""
+    sustained: float | None = None

@@ -84,6 +84,24 @@ def plan_sources(
     return tuple(blocks)
 
 
+def plan_addresses(
+    count: int, *, base: str = LOOPBACK_BASE, per_address: int = PER_ADDRESS
+) -> tuple[Block, ...]:
+    """Sources for `count` connections that don't stay: as `plan_sources`, with ports that the kernel chooses.
+
+    An address serves `per_address` of them before the next one's turn, so that TIME-WAITs of a minute leave
+    enough ports.
+
+    Raises:
+        UsageError: the addresses run out of the first address's /8.
+    """
+    addresses = dict.fromkeys(
+        block.address for block in plan_sources(count, base=base, per_address=per_address)
+    )
+    counts = [per_address] * (len(addresses) - 1) + [count - per_address * (len(addresses) - 1)]
+    return tuple(Block(each, 0, mine) for each, mine in zip(addresses, counts, strict=True) if mine > 0)
+
+
 def split(blocks: Iterable[Block], counts: Iterable[int]) -> tuple[tuple[Block, ...], ...]:
     """Deal planned sources out to workers: `counts[i]` connections for worker i, in order.
 

@@ -1,37 +1,48 @@
-"""One process of the load generator: `python -m kamtcp.loadgen.worker BOARD_FD WORKERS`, order on standard input."""
+"""One process of the load generator: `python -m kamtcp.loadgen.worker BOARD_FD WORKERS`, program on standard input."""
 
 from __future__ import annotations
 
 import gc
 import os
 import resource
+import signal
 import sys
 
 import msgspec
 
+from kamtcp.errors import UsageError
 from kamtcp.loadgen.board import Board
 from kamtcp.loadgen.engine import Engine
-from kamtcp.loadgen.order import Order
+from kamtcp.loadgen.program import Program
 
 _CLONE_NEWNET = 0x40000000
 
 
 def main(argv: list[str]) -> int:
-    """Carry out the order; the result goes to standard output as MessagePack."""
+    """Carry out the program; the result goes to standard output as MessagePack."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's, which tells on the board
     board = Board(int(argv[2]), int(argv[1]))
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    program = msgspec.json.decode(sys.stdin.buffer.read(), type=Program)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if order.netns_pid is not None:
+    if program.netns_pid is not None:
         try:
-            enter_network_of(order.netns_pid)
+            enter_network_of(program.netns_pid)
         except OSError as error:
-            print(f"network namespace of process {order.netns_pid}: {error.strerror}", file=sys.stderr)
+            print(f"network namespace of process {program.netns_pid}: {error.strerror}", file=sys.stderr)
             return 2
-    engine = Engine(order, board)
+    try:
+        engine = Engine(program, board)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
     gc.disable()  # nothing here makes cycles, and a collection walks every connection
-    board.row(order.worker)[7] = 1
-    sys.stdout.buffer.write(msgspec.msgpack.encode(engine.run()))
+    result = msgspec.msgpack.encode(engine.run())
+    try:
+        sys.stdout.buffer.write(result)
+        sys.stdout.buffer.flush()
+    except OSError:
+        os._exit(1)  # nobody is left to read it
     return 0
 
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Self
 
 from kamtcp.errors import StandInError
-from kamtcp.rehearse.scenario import RUN_DIRECTORY, TLS_DIRECTORY, Scenario, self_signed
+from kamtcp.host.certificate import self_signed
+from kamtcp.rehearse.scenario import RUN_DIRECTORY, TLS_DIRECTORY, Scenario
 from kamtcp.rehearse.standin import LOG_DIRECTORY, StandIn, child_of, children_of
 
 STOCK_CONFIG = "/etc/kamailio/kamailio.cfg"

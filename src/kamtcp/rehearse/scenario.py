@@ -8,17 +8,12 @@ Source  Kamailio doc/cookbooks core and modules ctl, jsonrpcs, sl, tls, websocke
 
 from __future__ import annotations
 
-import subprocess
-from typing import Literal
-
 from msgspec import Struct
 
-from kamtcp.errors import StandInError
+from kamtcp.host.certificate import Key
 
 TLS_DIRECTORY = "/etc/kamailio"
 RUN_DIRECTORY = "/run/kamailio"
-
-Key = Literal["ecdsa", "rsa"]
 
 
 class Scenario(Struct, frozen=True):
@@ -116,24 +111,3 @@ class Scenario(Struct, frozen=True):
             f"private_key = {pem}\ncertificate = {pem}\n"
             "[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n"
         )
-
-
-def self_signed(key: Key = "ecdsa", *, name: str = "standin", days: int = 2) -> bytes:
-    """A new key and its self-signed certificate, PEM, in one block; made by the openssl command.
-
-    Raises:
-        StandInError: there is no openssl command, or it refused.
-    """
-    kind = (
-        ["-newkey", "rsa:2048"] if key == "rsa" else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    )
-    argv = ["openssl", "req", "-x509", "-nodes", *kind, "-subj", f"/CN={name}", "-days", str(days)]
-    argv += ["-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", "-", "-out", "-"]
-    try:
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=60)
-    except OSError as error:
-        raise StandInError(f"openssl could not be run: {error.strerror}") from error
-    if done.returncode or b"BEGIN CERTIFICATE" not in done.stdout:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise StandInError(f"openssl made no certificate: {said[-1]}")
-    return done.stdout

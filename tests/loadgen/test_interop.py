@@ -1,0 +1,255 @@
+"""The responder and the generator's protocols against programs of others: SIPp, the websockets library, OpenSSL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import websockets.sync.client
+import websockets.sync.server
+
+from kamtcp.loadgen.responder.started import Started
+from kamtcp.loadgen.sip import Requests, Stream
+from kamtcp.loadgen.websocket import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Frames,
+    Upgrade,
+    client_request,
+    close_frame,
+    frame,
+    new_key,
+)
+from kamtcp.rehearse.kamailio import packages_root
+from kamtcp.rehearse.standin import StandIn
+
+HERE = Path(__file__).parent
+ROOT = packages_root(str(HERE.parents[1] / ".cache/packages/root"))
+SOON = 20.0
+sipp = pytest.mark.skipif(
+    os.geteuid() != 0 or ROOT is None or not Path(f"{ROOT}/usr/bin/sipp").exists(),
+    reason="needs root and SIPp from `make packages`",
+)
+openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command")
+
+
+def port_of(target: str) -> int:
+    return int(target.split("/", maxsplit=1)[0].rsplit(":", 1)[1])
+
+
+# -- SIPp -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def host():
+    with StandIn(ROOT) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def responder_in(host: StandIn, *argv: str):
+    with Started(argv, within=["nsenter", f"--net=/proc/{host.pid}/ns/net", "--"]) as started:
+        yield started
+
+
+def run_sipp(host: StandIn, *argv: str) -> subprocess.CompletedProcess[bytes]:
+    """SIPp writes files where it runs: /run inside, which is memory."""
+    words = ["sh", "-c", 'cd /run && exec sipp "$@"', "sipp", "-nostdin", "-i", host.address, *argv]
+    return host.run(words, timeout=60, check=False, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
+
+
+@sipp
+@pytest.mark.netns
+@pytest.mark.parametrize("transport", ["t1", "tn"])
+def test_sipp_asks_the_responder_for_options(host, transport):
+    with responder_in(host, "tcp:127.0.0.1:5080", "--processes", "2") as started:
+        ask = [
+            "-sf",
+            f"{HERE}/sipp/options.xml",
+            "-t",
+            transport,
+            "-m",
+            "50",
+            "-r",
+            "200",
+            "-max_socket",
+            "200",
+        ]
+        done = run_sipp(host, "127.0.0.1:5080", *ask)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        totals = started.stop()
+    assert totals.answered == 50
+    assert totals.broken == 0
+    assert totals.accepted == {"t1": 1, "tn": 50}[transport]
+
+
+@sipp
+@pytest.mark.netns
+def test_sipp_registers_with_a_password(host):
+    with responder_in(host, "tcp:127.0.0.1:5080", "--password", "wonderland", "--user", "alice") as started:
+        ask = ["-sf", f"{HERE}/sipp/register.xml", "-t", "t1", "-m", "20", "-r", "100"]
+        done = run_sipp(host, "127.0.0.1:5080", *ask)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        totals = started.stop()
+    assert (totals.answered, totals.challenged) == (40, 20)
+
+
+@sipp
+@pytest.mark.netns
+def test_sipp_with_the_wrong_password_is_challenged_again(host):
+    with responder_in(host, "tcp:127.0.0.1:5080", "--password", "another") as started:
+        ask = ["-sf", f"{HERE}/sipp/register.xml", "-t", "t1", "-m", "1", "-timeout", "20s"]
+        done = run_sipp(host, "127.0.0.1:5080", *ask)
+        assert done.returncode == 1
+        totals = started.stop()
+    assert (totals.challenged, totals.open) == (2, 0)  # it gives up, with a CANCEL or BYE of its own
+
+
+@sipp
+@pytest.mark.netns
+def test_sipp_answers_the_generator(host):
+    """Both sides of the generator's SIP: the request that SIPp takes, the answer that the stream finds."""
+    words = ["sipp", "-nostdin", "-i", host.address, "-p", "5090", "-t", "t1", "-m", "3", "-timeout", "30s"]
+    inside = ["sh", "-c", 'cd /run && exec "$@"', "sh", *words, "-sf", f"{HERE}/sipp/answer.xml"]
+    server = host.spawn(inside, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
+    try:
+        wait_for_listener(host, 5090)
+        script = (
+            "import socket, sys\n"
+            "from kamtcp.loadgen.sip import Requests, Stream\n"
+            "requests, stream, found = Requests('OPTIONS', 'TCP', '127.0.0.1:5090', 'interop'), Stream(), []\n"
+            "sock = socket.create_connection(('127.0.0.1', 5090), 20)\n"
+            "for n in range(3): sock.sendall(requests.build(n))\n"
+            "while len(found) < 3: found += stream.feed(sock.recv(4096))\n"
+            "sock.close(); print([each.status for each in found])\n"
+        )
+        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1] / "src")}
+        done = host.run([sys.executable, "-c", script], env=path)
+        assert done.stdout == b"[200, 200, 200]\n"
+        assert server.wait(timeout=SOON) == 0
+    finally:
+        server.kill()
+        server.wait()
+
+
+def wait_for_listener(host: StandIn, port: int) -> None:
+    deadline = time.monotonic() + SOON
+    while not host.run(["ss", "-Hltn", f"sport = :{port}"]).stdout and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+# -- the websockets library -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def responder():
+    with Started(["ws:127.0.0.1:0/", "wss:127.0.0.1:0/", "tls:127.0.0.1:0", "--password", "pw"]) as started:
+        yield started
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["ws", "wss"])
+def test_the_websockets_library_asks_the_responder(responder, place):
+    context = None
+    if place:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    url = ("ws", "wss")[place] + f"://127.0.0.1:{port_of(responder.targets[place])}/"
+    connect = websockets.sync.client.connect
+    with connect(
+        url, subprotocols=["sip"], ssl=context, compression=None, proxy=None, open_timeout=SOON
+    ) as peer:  # type: ignore[list-item]
+        assert peer.subprotocol == "sip"
+        text = Requests("OPTIONS", "WS", "h", "k").build(4).decode()
+        peer.send(text)
+        assert str(peer.recv(SOON)).startswith("SIP/2.0 200 OK\r\n")
+        peer.send([text[:100], text[100:]])  # in fragments
+        assert str(peer.recv(SOON)).startswith("SIP/2.0 200 OK\r\n")
+        peer.send(Requests("REGISTER", "WS", "h", "k").build(4))  # binary
+        answer = peer.recv(SOON)
+        assert isinstance(answer, bytes)
+        assert answer.startswith(b"SIP/2.0 401 ")
+        assert peer.ping(b"there?").wait(SOON)
+    assert peer.close_code == 1000
+
+
+def test_what_offers_compression_is_accepted_without(responder):
+    url = f"ws://127.0.0.1:{port_of(responder.targets[0])}/"
+    with websockets.sync.client.connect(url, subprotocols=["sip"], proxy=None, open_timeout=SOON) as peer:  # type: ignore[list-item]
+        peer.send(Requests("OPTIONS", "WS", "h", "k").build(4).decode())
+        assert str(peer.recv(SOON)).startswith("SIP/2.0 200 OK\r\n")
+
+
+@pytest.fixture
+def their_server():
+    """A server of the websockets library that answers OPTIONS with 200, a ping by itself."""
+
+    def answer(peer: websockets.sync.server.ServerConnection) -> None:
+        for text in peer:
+            assert isinstance(text, str)
+            line = next(line for line in text.split("\r\n") if line.startswith("CSeq"))
+            peer.send(f"SIP/2.0 200 OK\r\n{line}\r\nContent-Length: 0\r\n\r\n")
+
+    with websockets.sync.server.serve(answer, "127.0.0.1", 0, subprotocols=["sip"]) as server:  # type: ignore[list-item]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
+        thread.join(SOON)
+    assert not thread.is_alive()
+
+
+def test_the_generators_websocket_asks_the_websockets_library(their_server):
+    key, frames, stream = new_key(), Frames(masked=False), Stream()
+    with socket.create_connection(("127.0.0.1", their_server), timeout=SOON) as sock:
+        sock.sendall(client_request(f"127.0.0.1:{their_server}", "/sip", key))
+        upgrade = Upgrade(key)
+        while (rest := upgrade.feed(sock.recv(4096))) is None:
+            pass
+        frames.feed(rest)
+
+        def next_frame():
+            while not (found := frames.feed(sock.recv(4096))):
+                pass
+            return found[0]
+
+        sock.sendall(frame(TEXT, Requests("OPTIONS", "WS", "h", "k").build(9), os.urandom(4)))
+        ((response,), opcode) = (stream.feed((each := next_frame()).payload), each.opcode)
+        assert (response.status, opcode) == (200, TEXT)
+        sock.sendall(frame(PING, b"x" * 125, os.urandom(4)))
+        assert next_frame() == type(each)(PONG, b"x" * 125)
+        sock.sendall(close_frame(1000, os.urandom(4)))
+        assert (next_frame().opcode, frames.closed) == (CLOSE, True)
+
+
+# -- OpenSSL --------------------------------------------------------------------------------------------------------
+
+
+@openssl
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_openssl_s_client_asks_the_responder(responder, version):
+    port = port_of(responder.targets[2])
+    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", "-no_ign_eof", version]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    ) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        try:
+            client.stdin.write(Requests("OPTIONS", "TLS", "h", "k").build(2))
+            stream = Stream()
+            while not (found := stream.feed(client.stdout.read(4096))):
+                assert client.poll() is None
+            assert found[0].status == 200
+        finally:
+            client.kill()
