@@ -48,7 +48,10 @@ def ours(carrier: str, address: str, port: int, count: int) -> None:
     from kamtcp.loadgen.processes import Load
     from kamtcp.loadgen.schedule import AtOnce
 
-    order = Order(address, port, AtOnce(count), (), carrier=Carrier(carrier), hold_seconds=None)
+    # all are due at once, and the last TLS handshake has to wait for all others
+    order = Order(
+        address, port, AtOnce(count), carrier=Carrier(carrier), hold_seconds=None, connect_timeout=60.0
+    )
     with Load(order, i_own_this_host=True) as load:
         settled = load.wait_settled(120)
         said(f"held {load.progress().held if settled else -1}")

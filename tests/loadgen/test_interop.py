@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,8 +16,13 @@ import pytest
 import websockets.sync.client
 import websockets.sync.server
 
+from kamtcp.loadgen.order import Carrier, Closing, Order
+from kamtcp.loadgen.population import Credentials, Keepalive
+from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.responder.started import Started
+from kamtcp.loadgen.schedule import AtOnce
 from kamtcp.loadgen.sip import Requests, Stream
+from kamtcp.loadgen.sources import Block
 from kamtcp.loadgen.websocket import (
     CLOSE,
     PING,
@@ -116,31 +120,65 @@ def test_sipp_with_the_wrong_password_is_challenged_again(host):
     assert (totals.challenged, totals.open) == (2, 0)  # it gives up, with a CANCEL or BYE of its own
 
 
-@sipp
-@pytest.mark.netns
-def test_sipp_answers_the_generator(host):
-    """Both sides of the generator's SIP: the request that SIPp takes, the answer that the stream finds."""
-    words = ["sipp", "-nostdin", "-i", host.address, "-p", "5090", "-t", "t1", "-m", "3", "-timeout", "30s"]
-    inside = ["sh", "-c", 'cd /run && exec "$@"', "sh", *words, "-sf", f"{HERE}/sipp/answer.xml"]
+@contextlib.contextmanager
+def sipp_as_server(host: StandIn, scenario: str, calls: int):
+    """SIPp on port 5090 inside; afterwards it has had so many calls and was content with each."""
+    words = [
+        "sipp",
+        "-nostdin",
+        "-i",
+        host.address,
+        "-p",
+        "5090",
+        "-t",
+        "t1",
+        "-m",
+        str(calls),
+        "-timeout",
+        "60s",
+    ]
+    inside = ["sh", "-c", 'cd /run && exec "$@"', "sh", *words, "-sf", f"{HERE}/sipp/{scenario}"]
     server = host.spawn(inside, env={"PATH": os.environ["PATH"], "TERM": "dumb"})
     try:
         wait_for_listener(host, 5090)
-        script = (
-            "import socket, sys\n"
-            "from kamtcp.loadgen.sip import Requests, Stream\n"
-            "requests, stream, found = Requests('OPTIONS', 'TCP', '127.0.0.1:5090', 'interop'), Stream(), []\n"
-            "sock = socket.create_connection(('127.0.0.1', 5090), 20)\n"
-            "for n in range(3): sock.sendall(requests.build(n))\n"
-            "while len(found) < 3: found += stream.feed(sock.recv(4096))\n"
-            "sock.close(); print([each.status for each in found])\n"
-        )
-        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(HERE.parents[1] / "src")}
-        done = host.run([sys.executable, "-c", script], env=path)
-        assert done.stdout == b"[200, 200, 200]\n"
-        assert server.wait(timeout=SOON) == 0
+        yield
+        assert server.wait(timeout=60) == 0
     finally:
         server.kill()
         server.wait()
+
+
+@sipp
+@pytest.mark.netns
+def test_the_generator_asks_sipp_for_options(host):
+    order = Order(host.address, 5090, AtOnce(20), netns_pid=host.pid, hold_seconds=None)
+    with sipp_as_server(host, "answer.xml", 20), Load(order) as load:
+        assert load.wait_settled(SOON)
+        assert load.progress().held == 20
+        load.stop()
+        result = load.result()
+    assert (result.load.answered, result.load.statuses) == (20, {200: 20})
+
+
+@sipp
+@pytest.mark.netns
+@pytest.mark.parametrize("password", ["wonderland", "looking-glass"])
+def test_sipp_verifies_the_generators_password(host, password):
+    order = Order(
+        host.address,
+        5090,
+        AtOnce(5),
+        netns_pid=host.pid,
+        question="register",
+        credentials=Credentials(password, "alice"),
+        closing=Closing.FIN,
+    )
+    with sipp_as_server(host, "challenge.xml", 5), Load(order) as load:
+        result = load.result()
+    if password == "wonderland":
+        assert (result.load.answered, result.load.statuses) == (5, {200: 5})
+    else:
+        assert (result.load.answered, result.load.failures.sip_status) == (0, 5)
 
 
 def wait_for_listener(host: StandIn, port: int) -> None:
@@ -230,6 +268,26 @@ def test_the_generators_websocket_asks_the_websockets_library(their_server):
         assert next_frame() == type(each)(PONG, b"x" * 125)
         sock.sendall(close_frame(1000, os.urandom(4)))
         assert (next_frame().opcode, frames.closed) == (CLOSE, True)
+
+
+@pytest.mark.parametrize("keepalive", [None, Keepalive("ping", 0.2)], ids=["", "kept alive"])
+def test_the_generator_loads_the_websockets_library(their_server, keepalive):
+    order = Order(
+        "127.0.0.1",
+        their_server,
+        AtOnce(10),
+        (Block("127.0.0.1", 0, 10),),
+        carrier=Carrier.WS,
+        path="/sip",
+        keepalive=keepalive,
+        hold_seconds=1.0 if keepalive else 0.0,
+        closing=Closing.FIN,
+    )
+    with Load(order, i_own_this_host=True) as load:
+        result = load.result()
+    assert (result.load.answered, result.load.statuses) == (10, {200: 10})
+    assert (result.held_end, result.load.lost) == (10, 0)
+    assert bool(sum(row.keepalives for row in result.rows)) is (keepalive is not None)
 
 
 # -- OpenSSL --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from kamtcp.cli import out
 from kamtcp.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from kamtcp.loadgen.responder.answers import Guard
+    from kamtcp.loadgen.responder.registrar import Guard
     from kamtcp.loadgen.responder.settings import Ready
 
 
@@ -110,7 +110,7 @@ def _say_json(what: object) -> None:
 def _guard(options: argparse.Namespace) -> Guard | None:
     from kamtcp.cli.load_order import password
     from kamtcp.errors import UsageError
-    from kamtcp.loadgen.responder.answers import Guard
+    from kamtcp.loadgen.responder.registrar import Guard
 
     if options.password_file is None:
         if options.user is not None:

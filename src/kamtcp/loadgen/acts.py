@@ -46,13 +46,13 @@ def open_more(loop: Loop, number: int, act: Open, at: float) -> bool:
     parts, names, moments = {}, {}, []
     loop.talking.asking = True
     for place in act.clients:
-        mine, count = loop.kinds[place].mine, program.clients[place].count
+        mine = loop.kinds[place].mine
         there = {peers.client[fd] for fd in peers.of_kind((place,), OPEN, HELD, WAITING)}
         wanted = round(act.share * mine) - len(there)
         if wanted <= 0:
             continue
         parts[place] = stretch(loop, number, act.kind, place, at)
-        names[place] = (n for n in range(program.worker, count, program.workers) if n not in there)
+        names[place] = iter([client for client in _all_of(loop, place) if client not in there])
         rate = wanted / act.seconds if act.seconds else (act.rate or 1.0) * mine / total
         moments.append(_placed(Steady(wanted, rate).moments(), place))
     return _open_due(loop, at, moments, parts, names) and loop.settle()
@@ -60,6 +60,11 @@ def open_more(loop: Loop, number: int, act: Open, at: float) -> bool:
 
 def _placed(moments: Iterator[float], place: int) -> Iterator[tuple[float, int]]:
     return ((moment, place) for moment in moments)
+
+
+def _all_of(loop: Loop, place: int) -> range:
+    """The worker's clients of a kind."""
+    return range(loop.program.worker, loop.program.clients[place].count, loop.program.workers)
 
 
 def _in_turn(loop: Loop, place: int) -> Iterator[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import struct
 import time
 from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 
@@ -100,7 +101,7 @@ class Opening:
         if kind.what.shares_ports and self.ports is not None:
             low, high = self.ports
             try:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, high << 16 | low)
+                sock.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, struct.pack("I", high << 16 | low))
             except OSError:
                 self.ports = None
 

@@ -60,6 +60,7 @@ class Peers:
         due, since, opened: CLOCK_MONOTONIC of the scheduled moment, the running timeout, the open TCP connection.
         pending: those whose timeout runs, oldest first. held: how many are held; held_of: by kind.
         wires: of those that aren't plain TCP. streams: of those in the middle of a message. unsent: bytes.
+        missing: (kind, client) of those that were lost and aren't served again.
         challenged: challenges that were answered since the question.
         on_gone: told of each that ends by itself or couldn't begin, with (client, kind, part, was held).
         on_answered: told of each that is answered.
@@ -77,6 +78,7 @@ class Peers:
         self.challenged: dict[int, int] = {}
         self.parts: list[Part] = []
         self.losses: list[float] = []
+        self.missing: set[tuple[int, int]] = set()
         self.held, self.held_of = 0, [0] * kinds
         self.lowest = 0  # of held, since it was last set
         self.on_gone: Callable[[int, int, Part, bool], None] | None = None
@@ -157,6 +159,7 @@ class Peers:
         """An answered one ends before its time."""
         part = self.parts[self.part[fd]]
         setattr(part.tally, how, getattr(part.tally, how) + 1)
+        self.missing.add((self.kind[fd], self.client[fd]))
         if len(self.losses) < LOSSES:
             self.losses.append(time.monotonic() - self.begun)
         self._gone(fd, part, held=True)

@@ -59,6 +59,10 @@ class Surge:
     def _begin(self) -> None:
         """The instant: connections are lost, or will be by the server's doing."""
         peers, now = self.loop.peers, time.monotonic()
+        for place, client in peers.missing:  # lost a moment before
+            if place in self.parts:
+                self._tally(place).clients += 1
+                self._out(place, client, now, now + self.how.within * self.chance.random())
         for fd in peers.of_kind(self.act.clients, HELD, WAITING, OPEN):
             place, client = peers.kind[fd], peers.client[fd]
             peers.parts[self.parts[place]].tally.clients += 1

@@ -218,6 +218,8 @@ class Talking:
         peers.state[fd] = HELD
         peers.held += 1
         peers.held_of[place] += 1
+        if peers.missing:
+            peers.missing.discard((place, peers.client[fd]))
         if peers.on_answered is not None:
             peers.on_answered(fd)
         if part_place in self.closing:

@@ -80,7 +80,7 @@ class Witness:
         return Judgement(symptoms.causes(found.values()), tuple(unjudged))
 
     def _verdict(self) -> Verdict:
-        snapshot = take(self.host)
+        snapshot = take(self.host, netns=self.netns)
         return judge(snapshot, self._at_target(snapshot), self.target)
 
     def _at_target(self, snapshot: Snapshot) -> Instance | None:
