@@ -31,6 +31,7 @@ class Process(Struct, frozen=True):
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
+        state: of its first thread, as proc(5) has it ("S", "R", "T": stopped); "" where it was not looked at.
     """
 
     pid: int
@@ -47,6 +48,12 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    state: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger holds it."""
+        return self.state in ("T", "t")
 
     @property
     def label(self) -> str:
