@@ -23,10 +23,12 @@ types: ready               ## mypy --strict
 docs: ready                ## renew the generated files below docs/
 	@.venv/bin/python scripts/make_docs.py
 
-bench: ready packages      ## side-by-side measurements, about 10 minutes
+bench: ready packages      ## side-by-side measurements, about 15 minutes
 	@.venv/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/bench.txt
 	@.venv/bin/python benchmarks/census.py
 	@.venv/bin/python benchmarks/check_cost.py
+	@.venv/bin/python benchmarks/generator.py --rounds 3
+	@.venv/bin/python benchmarks/generator_held.py
 
 packages: ready            # Kamailio and SIPp from Debian, unpacked under .cache; what can't be had is said and skipped
 	@.venv/bin/python scripts/fetch_packages.py || true

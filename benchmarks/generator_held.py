@@ -77,14 +77,16 @@ def main() -> None:
             totals = started.stop()
     print(f"{platform.release()}, {os.cpu_count()} CPUs, {hard} descriptors per process at most")
     print(f"held for {seconds:.0f} s: least {lowest}, at the end {result.held_end}, lost {result.load.lost}")
-    print(f"pings answered: {sum(row.keepalives for row in result.rows)} sent, one each {EVERY:.0f} s")
+    print(
+        f"pings: {result.load.keepalives} sent, {result.load.keepalives_answered} answered, each {EVERY:.0f} s"
+    )
     print(
         f"generator: {memory / count:.0f} bytes of PSS per connection, {100 * mine:.1f} % of a CPU while it holds"
     )
     print(f"responder: {100 * theirs:.1f} % of a CPU; accepted {totals.accepted}, answered {totals.answered}")
     print(f"memory of the machine, all of it: {kernel / count:.0f} bytes per connection (two sockets)")
     print(
-        f"opened at {result.load.answered / result.seconds:.0f} per second; failures: {result.load.failures}"
+        f"opened at {result.load.answered / result.seconds:.0f} per second; {result.load.failures.total()} failed"
     )
     if (lowest, result.held_end) != (count, count):
         raise SystemExit(f"NOT MET: {count} were to be held all the time")

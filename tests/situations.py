@@ -37,6 +37,9 @@ MACHINE_SYSCTLS = {
     "fs.file-max": "1677721",
     "fs.nr_open": "1048576",
     "fs.epoll.max_user_watches": "2000000",
+    "kernel.pid_max": "4194304",
+    "kernel.threads-max": "127000",
+    "vm.overcommit_memory": "0",
 }
 NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.tcp_mem": "100000\t200000\t400000",
@@ -46,6 +49,9 @@ NETNS_SYSCTLS: dict[str, str | Absent] = {
     "net.ipv4.ip_local_port_range": "32768\t60999",
     "net.ipv4.ip_local_reserved_ports": "",
     "net.ipv4.tcp_tw_reuse": "2",
+    "net.ipv4.tcp_sack": "1",
+    "net.ipv4.tcp_window_scaling": "1",
+    "net.ipv4.ip_unprivileged_port_start": "1024",
     "net.ipv4.tcp_tw_recycle": Absent("net.ipv4.tcp_tw_recycle", Why.MISSING),
     "net.ipv4.tcp_syncookies": "1",
     "net.ipv4.tcp_timestamps": "1",
@@ -203,12 +209,13 @@ def situation(
     workers: dict[str, Any] | None = None,
     kamailio: bool = True,
     away: bool = False,
+    stated: bool = True,
     **facts: Any,
 ) -> Situation:
     """The healthy situation with a few changes; `kamailio=False` leaves the instance out.
 
     `facts` go where their name belongs; a name that both instance and namespace have is the instance's.
-    `away`: the instance lives in a network namespace of its own.
+    `away`: the instance lives in a network namespace of its own. `stated=False`: the target is the highest use seen.
     """
     parts: dict[Any, dict[str, Any]] = {Instance: {}, Namespace: {}, Machine: {}}
     for name, value in facts.items():
@@ -223,7 +230,7 @@ def situation(
     wanted = target if isinstance(target, Target) else Target(**(target or {}))
     return Situation(
         machine(sysctls=wide, **parts[Machine]), namespace(sysctls=own, sockstat=sockstat, **parts[Namespace]), one,
-        wanted, mix or mix_of(wanted, one), prices or {},
+        wanted, mix or mix_of(wanted, one), prices or {}, stated,
     )  # fmt: skip
 
 
@@ -238,4 +245,4 @@ def snapshot(*many: Situation) -> Snapshot:
 def verdict(**changes: Any) -> Verdict:
     """The healthy situation with changes, judged."""
     s = situation(**changes)
-    return judge(snapshot(s), s.instance, s.target, s.measured_prices)
+    return judge(snapshot(s), s.instance, s.target, s.measured_prices, stated=s.target_stated)

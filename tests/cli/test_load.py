@@ -191,7 +191,10 @@ def test_what_is_kept_is_kept_whole(tmp_path: Path) -> None:
 def test_an_interrupted_load_reports_what_was_done(number: int, tmp_path: Path) -> None:
     with responder() as target:
         words = [*KAMTCP, "load", "hold", target, "--connections", "30", "--duration", "600", "--json"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        with (
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running,
+            killed(running),
+        ):
             port = int(target.rpartition(":")[2])
             until = time.monotonic() + 60
             while connections(port) < 30:
@@ -204,6 +207,16 @@ def test_an_interrupted_load_reports_what_was_done(number: int, tmp_path: Path) 
     assert b"Traceback" not in err
     found = json.loads(out)
     assert (found["offered"], found["served"], found["stopped"]) == (30, 30, "interrupted")
+
+
+@contextmanager
+def killed(running: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Whatever happens, it doesn't outlive the test."""
+    try:
+        yield
+    finally:
+        if running.poll() is None:
+            running.kill()
 
 
 def connections(port: int) -> int:

@@ -30,7 +30,7 @@ STOCK = {
 CASES = {
     "healthy": ({"target": {"connections": 20_000, "rate": 500}}, STATED),
     "stock": (STOCK, "options"),
-    "no-target": ({"target": {"connections": 400}}, ""),
+    "no-target": ({"target": {"connections": 400}, "stated": False}, ""),
     "no-kamailio": ({"kamailio": False, "target": {"connections": 20_000}}, "options"),
     "blind": (
         {
@@ -130,3 +130,19 @@ class TestTheTarget:
         shown = " ".join(report("stock").split())
         wanted = "20,000 connections, 500 new a second, a storm of 20,000 in 10 s, 2,000 to 192.0.2.9:5060: NOT MET."
         assert f"Target (options): {wanted}" in shown
+
+
+def test_without_a_target_nothing_is_called_one():
+    """The highest use seen stands in for it, and is called so, below a ceiling as well."""
+    changes = {
+        "target": {"connections": 400},
+        "stated": False,
+        "main": {"nofile_soft": 420},
+        "workers": {"nofile_soft": 420},
+    }
+    shown = text(verdict(**changes), "", PLAIN)
+    held = shown.partition("held connections")[2].partition(" findings")[0]
+    assert "BELOW HIGHEST SEEN" in held
+    assert "highest seen 400" in held
+    assert "target" not in held.lower()
+    assert "highest use seen 400" in shown

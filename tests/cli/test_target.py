@@ -25,7 +25,7 @@ from situations import DENIED, instance, situation, snapshot
 FULL = Target(
     connections=20_000, tls=5000, ws=100, wss=200, rate=500.5, storm=20_000, storm_seconds=60.0,
     outbound={"10.0.0.9:5060": 2000, "[2001:db8::1]:5061": 5}, active_share=0.25, registration_seconds=3600,
-    keepalive_seconds=120, clients_per_source=300, middle={"lb": 350, "nat a": 900},
+    keepalive_seconds=120, clients_per_source=300, outbound_rate={"10.0.0.9:5060": 12.5}, middle={"lb": 350, "nat a": 900},
 )  # fmt: skip
 
 
@@ -72,6 +72,14 @@ class TestTheFile:
             (
                 '[default]\noutbound = { "10.0.0.9:5060" = -5 }\n',
                 "[default] outbound 10.0.0.9:5060: expected 0 to",
+            ),
+            (
+                '[default]\noutbound_rate = { "10.0.0.9:5060" = nan }\n',
+                "[default] outbound_rate 10.0.0.9:5060: expected 0 to",
+            ),
+            (
+                '[default]\noutbound_rate = { "10.0.0.9" = 5 }\n',
+                "[default] outbound: expected ADDR:PORT, got '10.0.0.9'",
             ),
             (
                 "[default]\nconnections = 10\ntls = 6\nws = 5\n",
@@ -230,7 +238,7 @@ class TestTheCommand:
     def test_a_host_without_a_target_is_judged_by_its_transports_of_now(self):
         """Else one with TLS connections would be told a ceiling of plain ones."""
         own = situation(opened=400, opened_tls=400, websocket=0)
-        options = Namespace(connections=None, tls=None, ws=None, wss=None, rate=None, storm=None, outbound=[],
+        options = Namespace(connections=None, tls=None, ws=None, wss=None, rate=None, storm=None, outbound=[], outbound_rate=[],
                             instance=None)  # fmt: skip
         ((found, where),) = verdicts(snapshot(own), TreeHost({}), options)
         assert where == ""

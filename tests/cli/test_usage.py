@@ -45,6 +45,8 @@ CHECK = ("check", "--from", REFERENCE)
         ((*CHECK, "--outbound", "10.0.0.9:65536=5"), "expected ADDR:PORT=N"),
         ((*CHECK, "--outbound", "10.0.0.9:²=5"), "expected ADDR:PORT=N"),
         ((*CHECK, "--outbound", ":5060=5"), "expected ADDR:PORT=N"),
+        ((*CHECK, "--outbound-rate", "10.0.0.9=5"), "expected ADDR:PORT=R, such as 10.0.0.9:5060=50, got '10.0.0.9=5'"),
+        ((*CHECK, "--outbound-rate", "10.0.0.9:5060=x"), "expected connections per second"),
         ((*CHECK, "--connections", "10", "--tls", "6", "--wss", "5"),
          "--tls, --ws and --wss make 11, more than --connections 10"),
         ((*CHECK, "--instance", "other"), "--instance other: no such Kamailio; found: standin (pid "),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from kamtcp.diagnose.codes import Severity
 from kamtcp.diagnose.finding import Finding
@@ -98,6 +99,30 @@ class TestFDS003:
     def test_a_service_that_may_raise_it_starts(self):
         assert codes(parameters={"open_files_limit": 1_000_000}, main={"capabilities": ROOT}) == []
 
+    def test_beyond_nr_open_not_even_root_starts(self):
+        found = only("FDS003", parameters={"open_files_limit": 1_048_577}, main={"capabilities": ROOT})
+        assert "nobody may raise it beyond fs.nr_open=1,048,576" in found.evidence
+        assert codes(parameters={"open_files_limit": 1_048_576}, main={"capabilities": ROOT}) == []
+
+    def test_started_as_root_it_raises_its_limit_before_it_becomes_its_user(self):
+        """-u in a unit without User=; a container's root without CAP_SYS_RESOURCE may not either."""
+        told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
+        assert "FDS003" not in codes(parameters=told, unit=UNIT, main={"bounding": ROOT})
+        assert "FDS003" in codes(
+            parameters=told, unit=replace(UNIT, user="kamailio"), main={"bounding": ROOT}
+        )
+        assert "FDS003" in codes(parameters=told, unit=UNIT, main={"bounding": ROOT & ~(1 << 24)})
+
+    def test_who_started_it_may_be_beyond_what_can_be_seen(self):
+        told = {"open_files_limit": 1_000_000, "user": Parameter("kamailio", Origin.READ, "command line -u")}
+        judged = verdict(parameters=told, main={"bounding": ROOT})
+        assert "FDS003" not in {each.code for each in judged.findings}
+        assert [
+            each
+            for each in judged.unseen
+            if each.source == "how Kamailio is started" and "FDS003" in each.detail
+        ]
+
     def test_at_the_hard_limit_it_starts(self):
         assert codes(parameters={"open_files_limit": 524_288}) == []
 
@@ -172,6 +197,7 @@ class TestTLS001:
         )
         assert found.evidence == (
             "TLS on OpenSSL 3, and 5.6.3 has no tls_threads_mode: handshakes in parallel corrupt shared memory and abort it"
+            " (github.com/kamailio/kamailio/issues/3791)"
         )
         assert found.see == "grep -m1 libssl /proc/812/maps; kamcmd core.version"
 

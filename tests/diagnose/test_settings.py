@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from kamtcp.diagnose import settings_gone
 from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rules import ALL as RULES
+from kamtcp.diagnose.settings_host import ESTABLISHED
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Foreseen, Parameter, SharedMemory, Unit
+from kamtcp.model.instance import Foreseen, LogLine, Parameter, SharedMemory, Unit
 from kamtcp.model.machine import PeerUse
 from kamtcp.model.origin import Origin
-from kamtcp.model.settings import BootFiles, ModuleLine, PamLimit
+from kamtcp.model.settings import BootFiles, ManagerLimit, ModuleLine, PamLimit
 from setting_files import FILE, at_boot, in_force, settings
 from situations import DENIED, listener, situation, verdict
 
@@ -25,6 +27,12 @@ SET_UNIT = Unit(
     "kamailio.service", 524_288, 524_288, "/etc/systemd/system/kamailio.service.d/nofile.conf:2", 4915
 )
 OUTBOUND = (PeerUse("192.0.2.9", 5060, 20, "192.0.2.1"),)
+LOW_UNIT = replace(SET_UNIT, nofile_soft=200_000)
+DROP_INS = (
+    ("/lib/systemd/system/kamailio.service:9", "65536"),
+    ("/etc/systemd/system/kamailio.service.d/10-a.conf:2", "1024"),
+)
+ASKED_5 = Parameter(5, Origin.READ, "cfg.get tcp")
 BACKLOG = {
     "tcp_listen_backlog": Parameter(1024, Origin.DEFAULT, "compiled in, no parameter before 6.1 (5.6.3)")
 }
@@ -36,6 +44,10 @@ def pam(domain: str, value: str) -> BootFiles:
 
 def module(command: str, text: str = "", name: str = "nf_conntrack") -> BootFiles:
     return BootFiles(modules=(ModuleLine(command, name, text, "/etc/modprobe.d/nf.conf", 2),))
+
+
+def default_limit(soft: int) -> BootFiles:
+    return BootFiles(manager=(ManagerLimit(soft, 524_288, "/etc/systemd/system.conf.d/nofile.conf", 2),))
 
 
 def poor(count: int) -> dict[str, Any]:
@@ -136,6 +148,49 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                {**in_force("net.core.somaxconn=8192"), "away": True}),
     "SYS035": (at_boot("net.core.somaxconn 4096"), at_boot("# net.core.somaxconn 4096")),
     "SYS036": (in_force("net.ipv4.tcp_sack = 1"), {}),
+    "FDS009": ({"unit": SET_UNIT, "sysctls": {"fs.nr_open": "524287"}}, {"unit": SET_UNIT, "sysctls": {"fs.nr_open": "524288"}}),
+    "FDS020": ({"unit": replace(SET_UNIT, nofile_lines=DROP_INS)}, {"unit": replace(SET_UNIT, nofile_lines=DROP_INS[:1] * 2)}),
+    "FDS021": ({"unit": SET_UNIT, "main": {"nofile_soft": 200_000}}, {"unit": LOW_UNIT, "main": {"nofile_soft": 300_000}}),
+    "FDS022": ({"parameters": {"open_files_limit": 200_000}}, {"parameters": {"open_files_limit": 524_288}}),
+    "FDS023": ({"unit": SET_UNIT, "boot_files": default_limit(65_536)}, {"unit": SET_UNIT, "boot_files": default_limit(524_288)}),
+    # 4 x 278 = 1,112 of its own
+    "FDS024": ({"in_flight_elsewhere": 89, "main": {"nofile_soft": 1200}}, {"in_flight_elsewhere": 88, "main": {"nofile_soft": 1200}}),
+    "MEM008": (poor(1_000_000_000), {**poor(1_000_000_000), "target": {"connections": 40_000}}),
+    "MEM009": ({"parameters": {"tcp_rd_buf_size": 256_000, "msg_recv_max_size": 256_000}}, {"parameters": {"tcp_rd_buf_size": 65_536}}),
+    "ACC005": ({"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 0}}, {"parameters": {"tcp_linger2": ASKED_5, "tcp_linger2_file": 5}}),
+    "ACC006": ({"handoff_sndbufs": (106_496, 212_992)}, {"handoff_sndbufs": (425_984, 212_992)}),
+    "TLS003": ({"target": {"connections": 10, "tls": 10}, "tls_ports": ()}, {"target": {"connections": 10}, "tls_ports": ()}),
+    "TIM020": ({"parameters": {"websocket.keepalive_processes": 2}},
+               {"parameters": {"websocket.keepalive_processes": 2, "websocket.keepalive_mechanism": 0}, "version": "5.2.9"}),
+    "CFG022": ({"parameters": {"tcp_conn_wq_max": ASKED_5, "tcp_conn_wq_max_file": 32768}},
+               {"parameters": {"tcp_conn_wq_max": ASKED_5, "tcp_conn_wq_max_file": 5}}),
+    "CFG023": ({"parameters": {"shm_megabytes": Parameter(65, Origin.READ, "command line -m 65"), "shm_mem_size_file": 128}},
+               {"parameters": {"shm_megabytes": Parameter(128, Origin.READ, "/etc/kamailio/kamailio.cfg:3"), "shm_mem_size_file": 128}}),
+    "CFG024": ({"log": (LogLine("hard-limit-kept", 2, "cannot override hard tcp_max_connections limit"),)},
+               {"log": (LogLine("mlock-failed", 2, "failed to lock the memory pages"),)}),
+    "CFG025": ({"config_changed_since_start": True, "parameters": {"tcp_max_connections_file": 200_000}}, {"config_changed_since_start": True}),
+    "CFG026": ({"parameters": {"tcp_accept_unique": 1}}, {"parameters": {"tcp_accept_unique": 0}}),
+    "CFG027": ({"parameters": {"tls_max_connections": 100_001}}, {"parameters": {"tls_max_connections": 100_001}, "tls_ports": ()}),
+    "CFG028": ({"parameters": {"tcp_accept_no_cl": 0}}, {"parameters": {"tcp_accept_no_cl": 0}, "modules": ("tm", "tls")}),
+    "CFG029": ({"parameters": {"tcp_accept_protocols": "http, stun"}}, {"parameters": {"tcp_accept_protocols": 92}}),
+    "CFG030": ({"target": {"connections": 10, "ws": 10}, "modules": ("tm", "tls")}, {"target": {"connections": 10, "ws": 10}}),
+    "CFG031": ({"parameters": {"tcp_keepalive_file": 0, "tcp_keepidle_file": 60}}, {"parameters": {"tcp_keepalive_file": 0, "tcp_keepidle_file": 0}}),
+    "ACC007": ({"parameters": {"tcp_defer_accept": 3}}, {"parameters": {"tcp_defer_accept": 0}}),
+    "CFG040": ({"version": "6.0.4"}, {"version": "6.0.5"}),
+    "CFG041": ({"version": "5.6.1"}, {"version": "5.6.1", "modules": ("tm", "tls")}),
+    "CFG042": ({"version": "5.7.7"}, {"version": "5.7.7", "sysctls": {"net.ipv4.tcp_retries2": "8"}}),
+    "CFG043": ({"version": "6.0.1"}, {"version": "5.7.2"}),
+    "CFG044": ({"version": "5.8.3"}, {"version": "5.8.4"}),
+    "CFG045": ({"version": "5.6.1", "parameters": {"websocket.keepalive_mechanism": 0}}, {"parameters": {"websocket.keepalive_mechanism": 0}}),
+    "SYS037": (in_force("kernel.threads-max = 1000"), in_force("kernel.threads-max = 2048")),
+    "SYS038": (at_boot("net.ipv4.tcp_tw_reuse = 3"), in_force("net.ipv4.tcp_tw_reuse = 2")),
+    "SYS039": (in_force("net.ipv4.ip_local_port_range = 20000 65535"), {**in_force("net.ipv4.ip_local_port_range = 20000 65535"), "outbound": OUTBOUND}),
+    "SYS040": ({"parameters": {"tcp_source_ipv4": "192.0.2.1"}, "outbound": OUTBOUND}, {"outbound": OUTBOUND}),
+    "SYS041": (in_force("vm.overcommit_memory = 2"), in_force("vm.overcommit_memory = 1")),
+    "SYS042": (in_force("net.ipv4.tcp_sack = 0"), in_force("net.ipv4.tcp_dsack = 0")),
+    "SYS043": (in_force("net.ipv4.tcp_retries2 = 5"), in_force("net.ipv4.tcp_retries2 = 8")),
+    "SYS044": (in_force(f"{ESTABLISHED} = 1200"), {**in_force(f"{ESTABLISHED} = 1200"), "conntrack_active": False}),
+    "SYS045": (in_force("net.ipv4.tcp_max_orphans = 1024"), in_force("net.ipv4.tcp_max_orphans = 4096")),
 }  # fmt: skip
 
 
@@ -319,6 +374,139 @@ class TestWhatIsShown:
         told = {"user": Parameter("sip", Origin.READ, "command line -u")}
         assert found({"boot_files": pam("sip", "65535"), "parameters": told}, "FDS007")
         assert found({"boot_files": pam("kamailio", "65535"), "parameters": told}, "FDS007") == []
+
+
+def test_every_line_is_one_that_a_shell_takes():
+    """`sh -n` reads all of them, as printed, and runs none."""
+    told = [each for code in CASES for each in found(CASES[code][0], code)]
+    lines = [line for each in told for line in (each.see, each.now.line, each.for_good.line) if line]
+    assert len(lines) > 100
+    assert not [line for line in lines if "\n" in line]
+    done = subprocess.run(
+        ["sh", "-n"], input="\n".join(lines).encode(), capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "code", ["FDS022", "MEM009", "CFG026", "CFG028", "CFG029", "TIM020", "CFG031", "ACC007", "SYS040"]
+)
+def test_a_parameter_s_finding_names_its_line(code):
+    assert "/etc/kamailio/kamailio.cfg:41" in only(CASES[code][0], code).places
+
+
+class TestUnits:
+    """systemd's lines: which counts, and where they meet others."""
+
+    def test_the_order_of_drop_ins_is_told(self):
+        one = only(CASES["FDS020"][0], "FDS020")
+        assert (
+            "in this order, the last one counts: /lib/systemd/system/kamailio.service:9 (65536), /etc/systemd"
+            in one.evidence
+        )
+        assert one.places[-1] == "/etc/systemd/system/kamailio.service.d/10-a.conf:2"
+
+    def test_a_default_that_is_enough_makes_the_bare_unit_well(self):
+        assert found({"unit": BARE_UNIT, "boot_files": default_limit(200_000)}, "FDS005") == []
+        low = only({"unit": BARE_UNIT, "boot_files": default_limit(65_536)}, "FDS005")
+        assert "which is soft 65,536 (/etc/systemd/system.conf.d/nofile.conf:2)" in low.evidence
+
+    def test_a_lower_nr_open_of_the_next_boot_is_told(self):
+        one = only({"unit": SET_UNIT, **at_boot("fs.nr_open = 65536", {"fs.nr_open": "1048576"})}, "FDS009")
+        assert f"fs.nr_open=65,536 of the next boot ({FILE}:1)" in one.evidence
+        assert not one.now.possible
+
+    def test_descriptors_in_flight_are_those_of_all_kamailios_of_a_user(self):
+        changes = {
+            "in_flight_elsewhere": 1112,
+            "main": {"nofile_soft": 2000},
+            "workers": {"nofile_soft": 2000},
+        }
+        one = only(changes, "FDS024")
+        assert (
+            "up to 1,112 descriptors are on their way to its 4 workers and up to 1,112 to those of other"
+            in one.evidence
+        )
+        privileged = {**changes, "main": {"nofile_soft": 1000, "capabilities": 1 << 24}}
+        assert found(privileged, "FDS024") == []
+
+    def test_a_kamailio_alone_never_has_more_in_flight_than_open(self):
+        assert found({"in_flight_elsewhere": 0, "main": {"nofile_soft": 100}}, "FDS024") == []
+
+
+class TestOutbound:
+    """Ports that Kamailio itself takes."""
+
+    def test_a_rate_to_one_destination_is_held_against_the_ports_that_rest(self):
+        """28,232 ports / 60 s = 470 a second."""
+        told = verdict(target={"outbound_rate": {"192.0.2.9:5060": 471.0}})
+        (one,) = [each for each in told.findings if each.code == "SYS018"]
+        assert one.evidence.startswith("470 outbound connections per second to one destination, target 471: ")
+        assert one.now.line == "sysctl -w net.ipv4.tcp_tw_reuse=1"
+        assert verdict(target={"outbound_rate": {"192.0.2.9:5060": 470.0}}).findings == ()
+
+    def test_a_source_address_makes_destinations_share(self):
+        """28,232 ports for 20,000 to each of two."""
+        told = {"parameters": {"tcp_source_ipv4": "192.0.2.1"},
+                "target": {"outbound": {"192.0.2.9:5060": 14_000, "192.0.2.8:5060": 14_000}}}  # fmt: skip
+        assert only(told, "SYS040").severity is Severity.INFO
+        told["target"] = {"outbound": {"192.0.2.9:5060": 14_000, "192.0.2.8:5060": 15_000}}
+        assert only(told, "SYS040").severity is Severity.HIGH
+
+
+KEPT = "/etc/sysctl.d/60-kamtcp.conf:1 net.ipv4.tcp_keepalive_time=600: no rule here objects to this value"
+
+
+class TestEveryLine:
+    """No line of the administrator's is without a word."""
+
+    def test_a_name_that_nobody_knows_is_said_to_be_so(self):
+        files = settings("net.ipv4.tcp_nonsense_timer = 5", {"net.ipv4.tcp_nonsense_timer": "5"})
+        told = only({"settings": files}, "SYS036")
+        assert (
+            told.evidence
+            == f"{KEPT}; {FILE}:1 net.ipv4.tcp_nonsense_timer=5: nothing is known by which connections depend on it"
+        )
+
+    def test_lines_that_are_well_are_told_beside_others_and_make_no_finding_alone(self):
+        assert found(in_force("net.core.somaxconn = 2048"), "SYS036") == []
+        both = only(in_force("net.core.somaxconn = 1024\nvm.swappiness = 10"), "SYS036")
+        assert f"{FILE}:1 net.core.somaxconn=1024: no rule here objects to this value" in both.evidence
+        assert both.places == ("/etc/sysctl.d/60-kamtcp.conf:1", f"{FILE}:1", f"{FILE}:2")
+
+    def test_a_glob_is_told_as_a_line(self):
+        told = only({"settings": settings("net.ipv4.conf.*.rp_filter = 1")}, "SYS036")
+        assert f"{FILE}:1 net.ipv4.conf.*.rp_filter=1: drops packets whose sender" in told.evidence
+
+    def test_a_line_that_another_finding_speaks_of_is_not_told_twice(self):
+        told = in_force("net.ipv4.tcp_retries2 = 3\nvm.swappiness = 10")
+        assert only(told, "SYS043").places == (f"{FILE}:1",)
+        assert f"{FILE}:1" not in only(told, "SYS036").places
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [("net.ipv4.tcp_max_tw_buckets = 2000000", "SYS036"), ("net.ipv4.tcp_max_tw_buckets = 0", "SYS006"),
+         ("net.ipv4.tcp_fin_timeout = 7", "SYS005"), ("net.ipv4.tcp_fin_timeout = 120", "SYS036"),
+         ("net.ipv4.tcp_tw_reuse = 2", "SYS036"), ("net.ipv4.tcp_mem = 50000 60000 70000", "SYS036"),
+         ("net.ipv4.tcp_rmem = 4096 16384 4194304", "SYS036"), ("net.ipv4.tcp_retries2 = 9", "SYS036"),
+         ("net.ipv4.ip_local_port_range = 10000 65000", "SYS039"), ("net.ipv4.ip_local_port_range = 32768 60999", "SYS036"),
+         ("fs.file-max = 9000000", "SYS036"), ("net.ipv4.tcp_max_orphans = 3276800", "SYS036"),
+         ("net.ipv4.tcp_keepalive_time = 1200", "SYS036"), ("net.core.somaxconn = 512", "SYS036"),
+         ("net.ipv4.tcp_syncookies = 1", "SYS036"), ("net.netfilter.nf_conntrack_max = 524288", "SYS036"),
+         ("kernel.panic = 10", "SYS036"), ("net.bridge.bridge-nf-call-iptables = 0", "SYS036"), ("vm.overcommit_memory = 1", "SYS036")],
+    )  # fmt: skip
+    def test_variants_of_recipes_all_have_their_verdict(self, line, code):
+        told = in_force(f"{line}\nvm.swappiness = 10")
+        assert f"{FILE}:1" in only(told, code).places
+
+    @pytest.mark.parametrize(
+        ("line", "why"),
+        [("net.ipv4.tcp_syn_retries = 0", "not from 1 to 127"), ("net.ipv4.ip_local_port_range = 0 65535", "begins below"),
+         ("net.ipv4.ip_local_port_range = 65000 2000", "the lower one first"), ("fs.nr_open = 10000000000", "not from 64"),
+         ("net.ipv4.tcp_syncookies = yes", "no number")],
+    )  # fmt: skip
+    def test_a_value_that_the_kernel_refuses(self, line, why):
+        assert why in only(at_boot(line), "SYS038").evidence
 
 
 class TestWhatCouldNotBeSeen:

@@ -73,59 +73,74 @@ def test_an_expired_certificate_is_named_where_it_is_looked_at(tmp_path: Path) -
 
 
 def test_a_server_killed_in_the_middle_leaves_totals_that_add_up() -> None:
-    with Started(["tcp:127.0.0.1:0"]) as server:
-        with running(order(server, schedule=Steady(400, 200.0), hold_seconds=0.0)) as load:
-            wait_for(load, lambda now: now.answered >= 50)
-            server.close()
-            result = checked(load.result())
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, schedule=Steady(400, 200.0), hold_seconds=0.0)) as load,
+    ):
+        wait_for(load, lambda now: now.answered >= 50)
+        server.close()
+        result = checked(load.result())
     assert result.load.offered == 400
     assert result.load.failures.refused >= 100
     assert result.load.lost == result.load.answered
 
 
 def test_what_is_not_settled_when_it_is_stopped_is_abandoned() -> None:
-    with Started(["tcp:127.0.0.1:0", "--fault", "silent"]) as server:
-        with running(order(server, 10, answer_timeout=SOON)) as load:
-            wait_for(load, lambda now: now.connected == 10)
-            load.stop("disk is full")
-            result = checked(load.result())
+    with (
+        Started(["tcp:127.0.0.1:0", "--fault", "silent"]) as server,
+        running(order(server, 10, answer_timeout=SOON)) as load,
+    ):
+        wait_for(load, lambda now: now.connected == 10)
+        load.stop("disk is full")
+        result = checked(load.result())
     assert result.load.failures.causes() == {"abandoned": 10}
     assert result.stopped == "disk is full"
 
 
-def test_whoever_watches_may_end_it_and_ctrl_c_does_too() -> None:
-    with Started(["tcp:127.0.0.1:0"]) as server:
-        with running(order(server, 10, hold_seconds=None)) as load:
-            result = checked(load.watch(lambda now: "enough" if now.held == 10 else None, every=0.01))
-        assert (result.stopped, result.held_end) == ("enough", 10)
+def test_whoever_watches_may_end_it() -> None:
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, 10, hold_seconds=None)) as load,
+    ):
+        result = checked(load.watch(lambda now: "enough" if now.held == 10 else None, every=0.01))
+    assert (result.stopped, result.held_end) == ("enough", 10)
 
-        def interrupt(now: Progress) -> None:
-            if now.held == 10:
-                raise KeyboardInterrupt
 
-        with running(order(server, 10, hold_seconds=None)) as load:
-            result = checked(load.watch(interrupt, every=0.01))
-        assert (result.stopped, result.load.answered) == ("interrupted", 10)
+def test_ctrl_c_ends_it_with_a_result() -> None:
+    def interrupt(now: Progress) -> None:
+        if now.held == 10:
+            raise KeyboardInterrupt
+
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, 10, hold_seconds=None)) as load,
+    ):
+        result = checked(load.watch(interrupt, every=0.01))
+    assert (result.stopped, result.load.answered) == ("interrupted", 10)
 
 
 def test_a_killed_worker_is_counted_and_the_others_go_on() -> None:
-    with Started(["tcp:127.0.0.1:0"]) as server:
-        with running(order(server, 40, hold_seconds=None), processes=2) as load:
-            wait_for(load, lambda now: now.held == 40)
-            load._workers[0].kill()
-            wait_for(load, lambda now: now.ended == 1)
-            load.stop()
-            result = checked(load.result())
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, 40, hold_seconds=None), processes=2) as load,
+    ):
+        wait_for(load, lambda now: now.held == 40)
+        load._workers[0].kill()
+        wait_for(load, lambda now: now.ended == 1)
+        load.stop()
+        result = checked(load.result())
     assert (result.load.offered, result.load.answered) == (40, 40)
     assert result.held_end == 20
     assert any("1 of 2 workers ended" in doubt for doubt in result.doubts)
 
 
 def test_a_worker_killed_before_the_burst_does_not_hold_up_the_others() -> None:
-    with Started(["tcp:127.0.0.1:0"]) as server:
-        with running(order(server, schedule=AtOnce(40), mode=Mode.BURST), processes=2) as load:
-            load._workers[1].kill()
-            result = checked(load.result())
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, schedule=AtOnce(40), mode=Mode.BURST), processes=2) as load,
+    ):
+        load._workers[1].kill()
+        result = checked(load.result())
     assert result.load.answered == 20
     assert result.load.offered == 20 + result.load.failures.worker_ended
 
@@ -165,9 +180,8 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_worker_that_cannot_begin_says_why() -> None:
-    if os.geteuid():
-        pytest.skip("needs root")
     what = Order("127.0.0.1", 9, AtOnce(1), netns_pid=999_999_999)
     with pytest.raises(KamtcpError, match="network namespace of process 999999999"):
         result_of(what)

@@ -16,8 +16,9 @@ import pytest
 import websockets.sync.client
 import websockets.sync.server
 
+from kamtcp.host.certificate import self_signed
 from kamtcp.loadgen.order import Carrier, Closing, Order
-from kamtcp.loadgen.population import Credentials, Keepalive
+from kamtcp.loadgen.population import Credentials, Keepalive, Tls
 from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.responder.started import Started
 from kamtcp.loadgen.schedule import AtOnce
@@ -228,9 +229,9 @@ def test_what_offers_compression_is_accepted_without(responder):
         assert str(peer.recv(SOON)).startswith("SIP/2.0 200 OK\r\n")
 
 
-@pytest.fixture
-def their_server():
-    """A server of the websockets library that answers OPTIONS with 200, a ping by itself."""
+@contextlib.contextmanager
+def serving(context: ssl.SSLContext | None = None):
+    """A server of the websockets library that answers OPTIONS with 200, a ping by itself; gives its port."""
 
     def answer(peer: websockets.sync.server.ServerConnection) -> None:
         for text in peer:
@@ -238,13 +239,40 @@ def their_server():
             line = next(line for line in text.split("\r\n") if line.startswith("CSeq"))
             peer.send(f"SIP/2.0 200 OK\r\n{line}\r\nContent-Length: 0\r\n\r\n")
 
-    with websockets.sync.server.serve(answer, "127.0.0.1", 0, subprotocols=["sip"]) as server:  # type: ignore[list-item]
+    with websockets.sync.server.serve(answer, "127.0.0.1", 0, subprotocols=["sip"], ssl=context) as server:  # type: ignore[list-item]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.socket.getsockname()[1]
         server.shutdown()
         thread.join(SOON)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def their_server():
+    with serving() as port:
+        yield port
+
+
+@openssl
+def test_the_generator_loads_the_websockets_library_over_tls(tmp_path):
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(self_signed(name="websockets.example"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with serving(context) as port:
+        order = Order(
+            "127.0.0.1",
+            port,
+            AtOnce(5),
+            (Block("127.0.0.1", 0, 5),),
+            carrier=Carrier.WSS,
+            tls=Tls(verify=True, ca_file=str(pem), server_name="websockets.example"),
+            closing=Closing.FIN,
+        )
+        with Load(order, i_own_this_host=True) as load:
+            result = load.result()
+    assert (result.load.answered, result.load.statuses) == (5, {200: 5})
 
 
 def test_the_generators_websocket_asks_the_websockets_library(their_server):

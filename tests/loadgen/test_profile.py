@@ -67,7 +67,7 @@ def test_every_mistake_has_a_line_of_its_own():
     text = """\
 [[population]]
 name = "a b"
-conections = 4
+connectoins = 4
 carrier = "udp"
 tls = { lowst = "1.2" }
 port = 70000
@@ -85,7 +85,7 @@ within = "soon"
 """
     assert mistakes(text) == (
         "f.toml:2: population 1: name: expected letters, digits, '.', '_' and '-', got 'a b'",
-        "f.toml:3: population 1: unknown key 'conections', did you mean connections?",
+        "f.toml:3: population 1: unknown key 'connectoins', did you mean connections?",
         "f.toml:4: population 1: carrier: expected one of tcp, tls, ws, wss, got 'udp'",
         "f.toml:5: population 1: tls: unknown key 'lowst', did you mean lowest?",
         "f.toml:6: population 1: port: expected a whole number <= 65535, got 70000",

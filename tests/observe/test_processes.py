@@ -20,6 +20,7 @@ def test_a_recorded_process(linux_6_18):
     assert (found.stat.pid, found.stat.comm, found.stat.ppid, found.stat.threads) == (831, "kamailio", 1, 1)
     assert found.status.ns_pids == (831,)
     assert found.status.cap_effective == 0x1FFFEFFFFFF
+    assert isinstance(found.status.cap_bounding, int)
     assert found.schedstat.slices > 0
 
 

@@ -264,3 +264,16 @@ def test_what_is_written_is_read(soft, more):
     unit = parse_unit([conf("/etc/systemd/system/k.service", f"LimitNOFILE = {soft}:{soft + more}")])
     assert (unit.limit_nofile.soft, unit.limit_nofile.hard) == (soft, soft + more)
     assert [d.name for d in directives(*conf("/x", "A = b"))] == ["A"]
+
+
+def test_every_line_that_sets_the_limit_is_kept_in_the_order_of_application():
+    files = [
+        conf("/etc/systemd/system/kamailio.service.d/20-b.conf", "LimitNOFILE=2048"),
+        conf("/run/systemd/system/kamailio.service.d/10-a.conf", "LimitNOFILE=", "LimitNOFILE=nonsense"),
+        MAIN,
+    ]
+    found = parse_unit(files)
+    assert [(each.file.rpartition("/")[2], each.text) for each in found.nofile_lines] == [
+        ("10-a.conf", ""), ("10-a.conf", "nonsense"), ("20-b.conf", "2048"),
+    ]  # fmt: skip
+    assert found.limit_nofile == Resource(2048, 2048, "/etc/systemd/system/kamailio.service.d/20-b.conf", 2)

@@ -100,7 +100,7 @@ def test_each_is_judged_by_the_sysctls_and_limits_in_force_for_it(pair: Pair) ->
 
 
 def test_the_command_line_in_one_ones_namespace_judges_the_other_by_its_own(pair: Pair) -> None:
-    """As an operator logged in where the first one runs: only lines that show the second one enter a namespace."""
+    """As an operator logged in where the first one runs: only lines that show the second one enter a network namespace."""
     done = command_line("check", "--json", *OPTIONS, enter=inside(pair))
     assert done.returncode == 1, done.stderr
     found = {each["attendant"]: each for each in judged(done.stdout)}
@@ -111,7 +111,10 @@ def test_the_command_line_in_one_ones_namespace_judges_the_other_by_its_own(pair
     accept = [ceiling_of(found[pid], "accept-queue")["limit"] for pid in pair.pids]
     assert accept == [1025, 257]
     away = [[line for line in lines_of(found[pid]) if "nsenter" in line] for pid in pair.pids]
-    assert not away[0]
+    entered = [part for line in away[0] for part in line.split("; ") if "nsenter" in part]
+    assert all(part.startswith(f"nsenter -t {pair.usual.pid} -m kamcmd ") for part in entered), (
+        "its socket's root"
+    )
     assert away[1] and all(f"nsenter -t {pair.own.pid} -" in line for line in away[1])
 
 
@@ -158,8 +161,10 @@ def test_another_user_on_another_machine_reads_the_same_from_a_recording(pair: P
         live = predict(pid, TARGET)
         assert (found[pid]["binding"], found[pid]["stops_at"]) == (live.name, live.at)
         assert ceiling_of(found[pid], "accept-queue")["limit"] == accept
-        assert [each["code"] for each in found[pid]["findings"]] == [
-            each.code for each in live.verdict.findings
+        told = [each["code"] for each in found[pid]["findings"]]
+        # FDS024 counts all Kamailios of a user on the machine, and others may come and go between the two looks
+        assert [code for code in told if code != "FDS024"] == [
+            each.code for each in live.verdict.findings if each.code != "FDS024"
         ]
         assert not found[pid]["could_lie_below"]
         assert "not recorded" not in msgspec.json.encode(found[pid]).decode()

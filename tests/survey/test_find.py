@@ -15,7 +15,7 @@ from kamtcp.model.absent import Absent, Why
 from kamtcp.model.instance import Role
 from kamtcp.model.origin import Origin
 from kamtcp.survey import endpoints, find, parameters
-from kamtcp.survey.instance import View, with_distinct_names
+from kamtcp.survey.instance import View, with_distinct_names, with_in_flight
 from kamtcp.survey.processes import role_of
 from kamtcp.survey.take import take
 from situations import instance
@@ -276,3 +276,21 @@ class TestParameters:
     )  # fmt: skip
     def test_roles_are_told_by_what_core_psx_says(self, text, role):
         assert role_of(text) is role
+
+
+class TestInFlight:
+    """The kernel counts descriptors in flight per user, not per Kamailio."""
+
+    def test_others_of_the_same_user_count_with_what_their_sockets_and_limits_allow(self):
+        one, two = instance(), instance(attendant=900, main={"nofile_soft": 1000})
+        other = instance(attendant=901, main={"uid": 33})
+        found = with_in_flight((one, two, other), 278)
+        assert [each.in_flight_elsewhere for each in found] == [1000, 1112, 0]
+
+    def test_what_can_not_be_seen_is_absent(self):
+        denied = Absent("/proc/831/status", Why.DENIED)
+        assert [
+            each.in_flight_elsewhere for each in with_in_flight((instance(main={"uid": denied}),), 278)
+        ] == [denied]
+        both = with_in_flight((instance(), instance(attendant=900)), denied)
+        assert [each.in_flight_elsewhere for each in both] == [denied, denied]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kamtcp.capacity.ceiling import NOT_MEASURED, Ceiling, Effect, Kind, Spec
 from kamtcp.capacity.held_network import busiest, conntrack_closed_seconds, port_range
 from kamtcp.capacity.situation import Situation, unseen
-from kamtcp.model.absent import UNLIMITED, Absent, Limit, Why
+from kamtcp.model.absent import UNLIMITED, Absent, Why
 from kamtcp.model.machine import counter
 from kamtcp.model.origin import Figure, Origin
 
@@ -85,14 +85,17 @@ def _held(s: Situation) -> Figure:
 def ephemeral_ports_rate(s: Situation) -> Ceiling:
     """New outbound connections a second to one destination while each closed one rests for a minute."""
     found, reuse = port_range(s), s.sysctl("net.ipv4.tcp_tw_reuse")
-    name, _, goal = busiest(s)
+    name, _, _ = busiest(s)
+    wanted = s.target.outbound_rate
+    if wanted:
+        name = max(wanted, key=lambda each: (wanted[each], each))
+    goal = round(wanted[name]) if wanted else None
     if isinstance(found, Absent) or isinstance(reuse, Absent):
-        return PORTS_RATE.unseen(unseen(found, reuse))
+        return PORTS_RATE.unseen(unseen(found, reuse), goal=goal)
     rest = Figure(1 if reuse == 1 else TIMEWAIT_SECONDS, f"s of rest, tcp_tw_reuse={reuse}", Origin.READ)
     limit = int(found.ports / rest.value)
-    at: Limit = limit if goal and not s.target.connections else UNLIMITED
     return PORTS_RATE.met(
-        limit, f"({found.working}) / {rest.value:.0f} ({rest.what})", (*found.inputs, rest), at=at, now=NOT_MEASURED, goal=None,
+        limit, f"({found.working}) / {rest.value:.0f} ({rest.what})", (*found.inputs, rest), at=UNLIMITED, now=NOT_MEASURED, goal=goal,
         title=PORTS_RATE.title + (f" (to {name})" if name else " (nothing outbound now)"),
         note="only where Kamailio closes first",
     )  # fmt: skip

@@ -24,6 +24,8 @@ class Situation(Struct, frozen=True):
     mix: Mix
     #: bytes of shared memory per connection seen in a recording, by transport; empty without a pair
     measured_prices: dict[str, float] = {}
+    #: False where the target is only the highest use seen
+    target_stated: bool = True
 
     def require(self) -> Instance:
         """The instance; ceilings that need one are only asked where there is one."""

@@ -37,7 +37,7 @@ def verdicts(
         own = (prices or {}).get(str(instance.attendant))
         # the highest use seen says how many, not over what: that is as it is now
         mix = None if where else mix_of(Target(), instance)
-        rows.append((judge(snapshot, instance, target, own, mix=mix), where))
+        rows.append((judge(snapshot, instance, target, own, mix=mix, stated=bool(where)), where))
     return tuple(rows)
 
 

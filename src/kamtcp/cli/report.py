@@ -126,6 +126,7 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
+    wanted += [f"{rate:g} a second to {name}" for name, rate in target.outbound_rate.items()]
     if verdict.target_met is False:
         verdict_text = "NOT MET"
     elif verdict.blind:
@@ -133,6 +134,11 @@ def _target(verdict: Verdict, where: str) -> str:
     else:
         verdict_text = "met"
     return f"Target ({where}): {', '.join(wanted)}: {verdict_text}."
+
+
+def _goal(verdict: Verdict) -> str:
+    """What the number that ceilings are held against is called."""
+    return "target" if verdict.situation.target_stated else "highest seen"
 
 
 def _part(
@@ -144,18 +150,18 @@ def _part(
         return []
     opened = verdict.situation.opened if verdict.situation.instance is not None else None
     now = f"now {opened:,}" if isinstance(opened, int) and title.startswith("held") else ""
-    wanted = "" if goal is None else f"target {goal:,}"
+    wanted = "" if goal is None else f"{_goal(verdict)} {goal:,}"
     right = "   ".join(part for part in (now, wanted) if part)
     heading = f" {title}"
     lines = [screen.style((heading + right.rjust(screen.width - len(heading))).rstrip(), "bold")]
     for ceiling in finite:
         if isinstance(ceiling.at, int):
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
     partly = [ceiling for ceiling in finite if not isinstance(ceiling.at, int)]
     if partly:
         lines += ["   met by some connections only, not by this mix:"]
         for ceiling in partly:
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
     if free:
         lines += wrapped("no limit here: " + "; ".join(f"{each.title}: {each.working}" for each in free),
                          screen.width, "   ", "   ")  # fmt: skip
@@ -168,18 +174,18 @@ def _defaults(verdict: Verdict, screen: Screen) -> list[str]:
     lines = [screen.style(" a Kamailio with the defaults of Debian's package would add", "bold")]
     for ceiling in verdict.ladder.defaults:
         if isinstance(ceiling.limit, int):
-            lines += _ceiling(ceiling, screen)
+            lines += _ceiling(ceiling, screen, _goal(verdict))
         else:
             lines += wrapped(f"{ceiling.title}: {ceiling.working}", screen.width, "     ", "   ")
     return [*lines, ""]
 
 
-def _ceiling(ceiling: Ceiling, screen: Screen) -> list[str]:
+def _ceiling(ceiling: Ceiling, screen: Screen, goal: str) -> list[str]:
     marks = bars.UNICODE if screen.unicode else bars.ASCII
     now = ceiling.now if isinstance(ceiling.now, int) else 0
     limit = ceiling.limit if isinstance(ceiling.limit, int) else 0
     drawn = bars.bar(now, limit, ceiling.goal, BAR, marks)
-    missed = " BELOW TARGET" if ceiling.met is False else ""
+    missed = f" BELOW {goal.upper()}" if ceiling.met is False else ""
     effect = "" if ceiling.effect is Effect.STOPS else f" [{ceiling.effect.value}]"
     unit = "" if ceiling.unit in ("connections", "new connections per second") else f" {ceiling.unit}"
     tail = f"{ceiling.title}{effect}{missed}"

@@ -19,7 +19,9 @@ def save(stated: Target | None, name: str, *, recording: str | None) -> str:
         UsageError: there is nothing to write, the present file is wrong, or it can't be written.
     """
     if stated is None:
-        raise UsageError("--save-target: state a target with --connections, --rate, --storm or --outbound")
+        raise UsageError(
+            "--save-target: state a target with --connections, --rate, --storm, --outbound or --outbound-rate"
+        )
     if recording is not None:
         raise UsageError("--save-target writes to this host; leave out --from")
     path = target.TARGET_FILE

@@ -38,6 +38,8 @@ def add_options(parser: argparse.ArgumentParser, *, saving: bool = True) -> None
     group.add_argument("--storm", type=_storm, metavar="N/SECONDS", help="N clients come back within SECONDS")
     group.add_argument("--outbound", type=_outbound, metavar="ADDR:PORT=N", action="append", default=[],
                        help="N connections that Kamailio opens there; may be repeated")  # fmt: skip
+    group.add_argument("--outbound-rate", type=_outbound_rate, metavar="ADDR:PORT=R", action="append", default=[],
+                       help="R connections a second that Kamailio opens anew there; may be repeated")  # fmt: skip
     if saving:
         group.add_argument(
             "--save-target", action="store_true", help=f"write the target to {TARGET_FILE}, then check"
@@ -70,12 +72,23 @@ def _storm(text: str) -> tuple[int, float]:
 
 
 def _outbound(text: str) -> tuple[str, int]:
-    destination, equals, count = text.rpartition("=")
+    destination, count = _destination(text, "ADDR:PORT=N, such as 10.0.0.9:5060=2000")
+    return destination, _count(count)
+
+
+def _outbound_rate(text: str) -> tuple[str, float]:
+    destination, rate = _destination(text, "ADDR:PORT=R, such as 10.0.0.9:5060=50")
+    return destination, _rate(rate)
+
+
+def _destination(text: str, form: str) -> tuple[str, str]:
+    """The two sides of "ADDR:PORT=…"."""
+    destination, equals, rest = text.rpartition("=")
     address, colon, port = destination.rpartition(":")
     whole = equals and colon and address and port.isascii() and port.isdigit() and len(port) < 6
     if not whole or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"expected ADDR:PORT=N, such as 10.0.0.9:5060=2000, got {text!r}")
-    return destination, _count(count)
+        raise argparse.ArgumentTypeError(f"expected {form}, got {text!r}")
+    return destination, rest
 
 
 def of_options(options: argparse.Namespace) -> Target | None:
@@ -93,11 +106,12 @@ def of_options(options: argparse.Namespace) -> Target | None:
             f"--tls, --ws and --wss make {sum(parts):,}, more than --connections {connections:,}"
         )
     storm = options.storm or (None, 1.0)
-    if not any((connections, options.rate, options.storm, options.outbound)):
+    if not any((connections, options.rate, options.storm, options.outbound, options.outbound_rate)):
         return None
     return Target(
         connections=connections, tls=parts[0], ws=parts[1], wss=parts[2], rate=options.rate,
         storm=storm[0], storm_seconds=storm[1], outbound=dict(options.outbound),
+        outbound_rate=dict(options.outbound_rate),
     )  # fmt: skip
 
 
@@ -160,13 +174,14 @@ def _sensible(target: Target, table: str) -> Target:
     bounds += [("rate", target.rate, 1e7), ("storm_seconds", target.storm_seconds, 1e7)]
     bounds += [("active_share", target.active_share, 1.0)]
     bounds += [(f"outbound {name}", count, MOST) for name, count in target.outbound.items()]
+    bounds += [(f"outbound_rate {name}", rate, 1e7) for name, rate in target.outbound_rate.items()]
     if 0 in target.middle.values():
         raise UsageError(f"{TARGET_FILE}: {table} middle: expected seconds from 1, got 0")
     bounds += [(f"middle {name}", seconds, MOST) for name, seconds in target.middle.items()]
     for name, value, most in bounds:
         if value is not None and not 0 <= value <= most:  # NaN is not either
             raise UsageError(f"{TARGET_FILE}: {table} {name}: expected 0 to {most:,.10g}, got {value}")
-    for name in target.outbound:
+    for name in (*target.outbound, *target.outbound_rate):
         try:
             _outbound(f"{name}=0")
         except argparse.ArgumentTypeError:

@@ -25,6 +25,6 @@ def _finding(ceiling: Ceiling, s: Situation, ladder: Ladder) -> Finding:
     goal = ceiling.goal or 0
     return finding(
         below_target(ceiling.name),
-        f"{ceiling.limit:,} {ceiling.unit}, target {goal:,}: {ceiling.working}",
+        f"{ceiling.limit:,} {ceiling.unit}, {'target' if s.target_stated else 'highest use seen'} {goal:,}: {ceiling.working}",
         line_for(ceiling.name, s), now, good,
     )  # fmt: skip

@@ -9,11 +9,11 @@ from kamtcp.diagnose.codes import BY_CODE
 from kamtcp.diagnose.cures import lasting_descriptors
 from kamtcp.diagnose.finding import Cure, finding, no_cure
 from kamtcp.diagnose.places import lines_of
-from kamtcp.diagnose.prlimit import raise_descriptors
+from kamtcp.diagnose.prlimit import CAP_SYS_RESOURCE, raise_descriptors
 from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd, line_for
-from kamtcp.model.absent import Absent, Unlimited
+from kamtcp.model.absent import Absent, Unlimited, Why
 from kamtcp.model.instance import Process
 
 
@@ -77,18 +77,51 @@ def open_files_limit_above_hard(s: Situation, ladder: Ladder) -> Said:
     if isinstance(wanted, Absent) or isinstance(main, Absent) or not isinstance(main.nofile_hard, int):
         yield from lacking(wanted, main, None if isinstance(main, Absent) else main.nofile_hard)
         return
-    privileged = isinstance(main.capabilities, int) and main.capabilities >> 24 & 1
-    if wanted > main.nofile_hard and not privileged:
+    highest = s.sysctl("fs.nr_open")
+    if wanted <= main.nofile_hard:
+        return
+    privileged = _starts_with_privilege(s, main)
+    beyond = isinstance(highest, int) and wanted > highest
+    if isinstance(privileged, Absent) and not beyond:
+        yield privileged
+        return
+    if beyond or not privileged:
         where = s.require().parameters["open_files_limit"].where
+        who = (
+            f"nobody may raise it beyond fs.nr_open={highest:,}"
+            if beyond
+            else f"{main.label} may not raise it"
+        )
         yield finding(
             BY_CODE["FDS003"],
-            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and {main.label}"
-            " may not raise it: the next start is aborted",
+            f"open_files_limit={wanted:,} ({where}) is above the hard limit of {main.nofile_hard:,}, and {who}: the next start is"
+            " aborted",
             line_for("tcp-main-descriptors", s),
             no_cure("nothing is wrong with the running process; don't restart it before this is mended"),
             Cure(f"open_files_limit at most {main.nofile_hard:,}, or a higher hard limit (LimitNOFILE)"),
             places=lines_of(s, "open_files_limit"),
         )  # fmt: skip
+
+
+def _starts_with_privilege(s: Situation, main: Process) -> bool | Absent:
+    """Whether Kamailio has CAP_SYS_RESOURCE when it raises its limit: started as root it does so before it becomes
+    its user (Kamailio src/main.c: increase_open_fds() before main_loop() calls do_suid()).
+    """
+    bit = 1 << CAP_SYS_RESOURCE
+    if isinstance(main.capabilities, int) and main.capabilities & bit:
+        return True
+    user, unit = s.parameter("user"), s.require().unit
+    if isinstance(user, Absent) or (not isinstance(unit, Absent) and unit.user):
+        return False  # it was the user that it is from the start
+    if isinstance(main.bounding, int) and not main.bounding & bit:
+        return False  # a container's root without it
+    if isinstance(unit, Absent):
+        return Absent(
+            "how Kamailio is started",
+            Why.NOT_VISIBLE,
+            f"as root, before it became {user.value}, or as that user",
+        )
+    return True
 
 
 def descriptor_beyond_table(s: Situation, ladder: Ladder) -> Said:
@@ -173,7 +206,8 @@ def openssl_3(s: Situation, ladder: Ladder) -> Said:
     )
     yield finding(
         BY_CODE["TLS001"],
-        f"TLS on OpenSSL 3, and {instance.version} {cause}: handshakes in parallel corrupt shared memory and abort it",
+        f"TLS on OpenSSL 3, and {instance.version} {cause}: handshakes in parallel corrupt shared memory and abort it"
+        " (github.com/kamailio/kamailio/issues/3791)",
         f"grep -m1 libssl /proc/{instance.attendant}/maps; {kamcmd(s)} core.version",
         no_cure("nothing at run time; new TLS connections one after the other make it rarer"),
         Cure(f"{cure}; takes a restart", risk=cost(s, ladder)),

@@ -84,6 +84,11 @@ def quoted(word: str) -> str:
     return "'" + word.replace("'", "'\"'\"'") + "'"
 
 
+def written(line: Assignment) -> str:
+    """The value of a line, words parted by one space."""
+    return " ".join((line.value or "").split())
+
+
 def set_now(s: Situation, name: str, value: str, risk: str = NONE_KNOWN) -> Cure:
     """The value, at once."""
     return Cure(

@@ -9,43 +9,58 @@ from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose import (
     fatal,
     high,
+    known_bad,
     settings_conntrack,
+    settings_contradiction,
     settings_files,
     settings_gone,
+    settings_host,
     settings_kamailio,
     settings_limits,
+    settings_lines,
     settings_memory,
     settings_middle,
+    settings_outbound,
     settings_ports,
     settings_queue,
+    settings_refused,
+    settings_runtime,
     settings_tcp,
+    settings_units,
+    settings_websocket,
     starting,
 )
 from kamtcp.diagnose.below import below
 from kamtcp.diagnose.codes import RANK
 from kamtcp.diagnose.finding import Finding
 from kamtcp.diagnose.rule import Rule
+from kamtcp.diagnose.settings_lines import ABOUT_FILES, NOT_LIVE
 from kamtcp.model.absent import Absent, Why
 
 ALL: tuple[Rule, ...] = (
     *fatal.RULES,
     *high.RULES,
+    *known_bad.RULES,
     *settings_limits.RULES,
+    *settings_units.RULES,
     *settings_memory.RULES,
     *settings_queue.RULES,
     *settings_tcp.RULES,
+    *settings_host.RULES,
     *settings_ports.RULES,
+    *settings_outbound.RULES,
     *settings_conntrack.RULES,
     *settings_kamailio.RULES,
+    *settings_contradiction.RULES,
+    *settings_websocket.RULES,
+    *settings_runtime.RULES,
     *settings_middle.RULES,
     *settings_gone.RULES,
+    *settings_refused.RULES,
     *settings_files.RULES,
+    *settings_lines.RULES,
     *starting.RULES,
 )
-
-#: findings on how a line of a file fares, whatever it says
-NOT_LIVE = "SYS031"
-ABOUT_FILES = frozenset({NOT_LIVE, "SYS032", "SYS033", "SYS034", "SYS036"})
 
 
 class Judgement(Struct, frozen=True):
@@ -75,7 +90,7 @@ def judge(s: Situation, ladder: Ladder) -> Judgement:
         for each in said:
             if isinstance(each, Absent) and open_codes:
                 lacking.setdefault(each, []).extend(open_codes)
-    found = _told_once(found)
+    found = settings_lines.joined(_told_once(found))
     return Judgement(
         tuple(sorted(found, key=lambda each: (RANK[each.severity], each.code))),
         not_judged(lacking),

@@ -65,7 +65,9 @@ def kamcmd(s: Situation) -> str:
     instance = s.instance
     if instance is None:
         return "kamcmd"
-    enter = f"nsenter -t {instance.attendant} -m -n " if s.namespace.id != s.machine.netns else ""
+    flags = ["-m", "-n"] if s.namespace.id != s.machine.netns else []
+    flags += [each for each in instance.away.split() if each not in flags]
+    enter = f"nsenter -t {instance.attendant} {' '.join(flags)} " if flags else ""
     how, _, where = str(instance.rpc).replace("//", "/").rpartition(" ")
     scheme = {"binrpc unix stream": "unixs", "binrpc tcp": "tcp"}.get(how, "")
     if isinstance(instance.rpc, Absent) or not scheme or where in _DEFAULT_SOCKETS:

@@ -66,6 +66,7 @@ def crowded(s: Situation, ladder: Ladder) -> Said:
 def module_lines(s: Situation, ladder: Ladder) -> Said:
     """modprobe.d lines that are not what is in force."""
     boot = s.machine.boot_files
+    yield from (each for each in boot.problems if "/modprobe.d" in each.source)
     sizes = [
         line for line in boot.modules if line.module == "nf_conntrack" and line.option("hashsize") is not None
     ]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE, Severity
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
-from kamtcp.diagnose.harmless import NOTES, note
+from kamtcp.diagnose.harmless import NOTES
 from kamtcp.diagnose.kernel_defaults import NAMES, default_of
-from kamtcp.diagnose.lines import at_home, numbers, per_namespace, quoted, set_now, take_out
+from kamtcp.diagnose.lines import (
+    OF_PACKAGES,
+    at_home,
+    numbers,
+    per_namespace,
+    quoted,
+    set_now,
+    take_out,
+    written,
+)
 from kamtcp.diagnose.rule import Rule, Said
 from kamtcp.diagnose.settings_ports import RESERVED, ports_of
 from kamtcp.model.absent import Absent
 from kamtcp.model.settings import Assignment
 
-PACKAGED = ("/usr/lib/", "/lib/")
 #: a ceiling or a lost service hangs on these
 MATTERS = frozenset({
     "fs.epoll.max_user_watches", "fs.file-max", "fs.nr_open", "net.core.somaxconn", "net.core.wmem_default",
@@ -26,6 +32,11 @@ MATTERS = frozenset({
 #: the kernel rounds what is written to these up
 ROUNDED = {"net.netfilter.nf_conntrack_buckets": 512, "net.core.rps_sock_flow_entries": 0}
 SHOWN = 6
+#: found in lines of files alone: a file that could not be read may have one
+FROM_FILES = (
+    "MEM006", "SYS020", "SYS021", "SYS022", "SYS023", "SYS024", "SYS027", "SYS030", "SYS031", "SYS032", "SYS033", "SYS035", "SYS036",
+    "SYS038", "SYS039",
+)  # fmt: skip
 
 
 def same(name: str, filed: str, live: str) -> bool:
@@ -44,10 +55,6 @@ def same(name: str, filed: str, live: str) -> bool:
 def _judged(s: Situation, name: str) -> bool:
     known = name in s.namespace.sysctls or name in s.machine.sysctls
     return known and not name.startswith("kernel.")
-
-
-def _value(line: Assignment) -> str:
-    return " ".join((line.value or "").split())
 
 
 def _listed(items: list[str]) -> str:
@@ -103,7 +110,7 @@ def not_live(s: Situation, ladder: Ladder) -> Said:
         else:
             others.append((line, " ".join(live.split())))
     if others:
-        shown = [f"{line.where} {line.name}={_value(line)} (now {live})" for line, live in others]
+        shown = [f"{line.where} {line.name}={written(line)} (now {live})" for line, live in others]
         yield finding(
             BY_CODE["SYS031"], f"not in force: {_listed(shown)}", f"sysctl {' '.join(line.name for line, _ in others[:SHOWN])}",
             no_cure("no connection depends on them"), Cure("apply the files (sysctl --system), or take the lines out"),
@@ -119,13 +126,13 @@ def _not_live(s: Situation, line: Assignment, live: str) -> Finding:
         if late
         else "written after the last boot and never applied, or overruled by a tool (tuned, a start script)"
     )
-    command = f"sysctl -w {quoted(f'{line.name}={_value(line)}')}"
+    command = f"sysctl -w {quoted(f'{line.name}={written(line)}')}"
     return finding(
         BY_CODE["SYS031"],
-        f"{line.where} sets {line.name}={_value(line)}, in force is {live or 'nothing'}: {why}",
+        f"{line.where} sets {line.name}={written(line)}, in force is {live or 'nothing'}: {why}",
         f"sysctl {line.name}; sed -n {line.line}p {quoted(line.file)}",
-        Cure(f"{line.name}={_value(line)}, at once, if that is what is wanted", command, "what works with the present value may not with the other"),
-        Cure(f"decide which of the two is right: the next boot brings {_value(line)} ({line.where})"),
+        Cure(f"{line.name}={written(line)}, at once, if that is what is wanted", command, "what works with the present value may not with the other"),
+        Cure(f"decide which of the two is right: the next boot brings {written(line)} ({line.where})"),
         severity=Severity.HIGH if line.name in MATTERS else None, places=(line.where,),
     )  # fmt: skip
 
@@ -139,17 +146,23 @@ def overridden(s: Situation, ladder: Ladder) -> Said:
         lost = [
             each
             for each in lines
-            if each.where != last.where and each.value is not None and _value(each) != _value(last)
+            if each.where != last.where and each.value is not None and written(each) != written(last)
         ]
         # that a file of the administrator goes before a package's is what files are for
-        lost = [each for each in lost if not each.file.startswith(PACKAGED) or last.file.startswith(PACKAGED)]
         lost = [
-            each for each in lost if not (each.file.startswith(PACKAGED) and last.file.startswith(PACKAGED))
+            each
+            for each in lost
+            if not each.file.startswith(OF_PACKAGES) or last.file.startswith(OF_PACKAGES)
+        ]
+        lost = [
+            each
+            for each in lost
+            if not (each.file.startswith(OF_PACKAGES) and last.file.startswith(OF_PACKAGES))
         ]
         if not lost:
             continue
-        said = " and ".join(f"{each.where} sets {_value(each)}" for each in lost[:3])
-        by = f"{last.where} {'takes it out' if winner is None else f'sets {_value(last)}'}"
+        said = " and ".join(f"{each.where} sets {written(each)}" for each in lost[:3])
+        by = f"{last.where} {'takes it out' if winner is None else f'sets {written(last)}'}"
         order = (
             "later in the same file" if all(each.file == last.file for each in lost)
             else f"{settings.reader} goes by file name, whatever the directory"
@@ -179,7 +192,7 @@ def last_file_unread(s: Situation, ladder: Ladder) -> Said:
     ]
     if not lines:
         return
-    shown = _listed([f"line {each.line} {each.name}={_value(each)}" for each in lines])
+    shown = _listed([f"line {each.line} {each.name}={written(each)}" for each in lines])
     yield finding(
         BY_CODE["SYS033"],
         f"/etc/sysctl.conf is not read at boot: systemd reads sysctl.d only, and no link there leads to it; {shown}",
@@ -192,13 +205,14 @@ def last_file_unread(s: Situation, ladder: Ladder) -> Said:
 
 
 def _unlike(winner: Assignment | None, line: Assignment) -> bool:
-    return winner is None or _value(winner) != _value(line)
+    return winner is None or written(winner) != written(line)
 
 
 def namespace_untuned(s: Situation, ladder: Ladder) -> Said:
     """What the machine's files set, and the namespace of this Kamailio doesn't have."""
     if at_home(s):
         return
+    yield from s.machine.settings.problems
     found: list[tuple[Assignment, str]] = []
     for name in s.machine.settings.names:
         line = s.machine.settings.winner(name)
@@ -211,8 +225,8 @@ def namespace_untuned(s: Situation, ladder: Ladder) -> Said:
             found.append((line, " ".join(live.split())))
     if not found:
         return
-    pairs = [f"{line.name}={_value(line)} ({line.where}), here {live or 'empty'}" for line, live in found]
-    cures = [set_now(s, line.name, _value(line)).line for line, _ in found]
+    pairs = [f"{line.name}={written(line)} ({line.where}), here {live or 'empty'}" for line, live in found]
+    cures = [set_now(s, line.name, written(line)).line for line, _ in found]
     yield finding(
         BY_CODE["SYS034"],
         f"a network namespace starts from the kernel's own values, not from the machine's: {_listed(pairs)}",
@@ -221,41 +235,6 @@ def namespace_untuned(s: Situation, ladder: Ladder) -> Said:
         Cure("where the namespace is made: docker run --sysctl NAME=VALUE, sysctls: of a pod, or the unit that makes it"),
         places=tuple(line.where for line, _ in found),
     )  # fmt: skip
-
-
-def not_understood(s: Situation, ladder: Ladder) -> Said:
-    """Lines that are none."""
-    for stray in s.machine.settings.stray:
-        yield finding(
-            BY_CODE["SYS035"], f"{stray.file}:{stray.line} is no assignment and is passed over: {stray.text[:60]!r}",
-            f"sed -n {stray.line}p {quoted(stray.file)}", no_cure("nothing is in force"),
-            Cure("write NAME = VALUE (a line can't be continued), or begin it with #"), places=(f"{stray.file}:{stray.line}",),
-        )  # fmt: skip
-
-
-def harmless(s: Situation, ladder: Ladder) -> Said:
-    """Lines of the administrator that recipes hold dear and that change little."""
-    found: list[tuple[str, str]] = []
-    for line in _own_lines(s):
-        said = note(line, s)
-        if said:
-            found.append((line.where, f"{line.where} {line.name}={_value(line)}: {said}"))
-    if found:
-        yield finding(
-            BY_CODE["SYS036"], "; ".join(said for _, said in found), f"sed -n p {' '.join(quoted(each) for each in _files(found))}",
-            no_cure("nothing is wrong"), Cure("none needed; fewer lines are easier to read"), places=tuple(where for where, _ in found),
-        )  # fmt: skip
-
-
-def _files(found: list[tuple[str, str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(where.rpartition(":")[0] for where, _ in found))
-
-
-def _own_lines(s: Situation) -> Iterator[Assignment]:
-    for name in s.machine.settings.names:
-        line = s.machine.settings.winner(name)
-        if line is not None and not line.file.startswith(PACKAGED):
-            yield line
 
 
 def unread(s: Situation, ladder: Ladder) -> Said:
@@ -269,7 +248,5 @@ RULES = (
     Rule(("SYS032",), overridden, needs_instance=False),
     Rule(("SYS033",), last_file_unread, needs_instance=False),
     Rule(("SYS034",), namespace_untuned),
-    Rule(("SYS035",), not_understood, needs_instance=False),
-    Rule(("SYS036",), harmless, needs_instance=False),
-    Rule(("SYS030", "SYS031", "SYS032", "SYS033"), unread, needs_instance=False),
+    Rule(FROM_FILES, unread, needs_instance=False),
 )

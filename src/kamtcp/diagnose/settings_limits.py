@@ -41,7 +41,12 @@ def unit_without_limit(s: Situation, ladder: Ladder) -> Said:
     need = _needed(s)
     if isinstance(need, Absent):
         need = 65_536
-    main = s.tcp_main
+    main, default = s.tcp_main, "soft 1,024 as shipped"
+    if s.machine.boot_files.manager:
+        last = s.machine.boot_files.manager[-1]
+        if isinstance(last.soft, Unlimited) or last.soft >= need:
+            return  # the manager gives enough
+        default = f"soft {last.soft:,} ({last.where})"
     soft = (
         ""
         if isinstance(main, Absent) or not isinstance(main.nofile_soft, int)
@@ -49,7 +54,7 @@ def unit_without_limit(s: Situation, ladder: Ladder) -> Said:
     )
     yield finding(
         BY_CODE["FDS005"],
-        f"{unit.name} sets no LimitNOFILE: it gets the manager's default, which is soft 1,024 as shipped{soft}; kamailio.cfg's"
+        f"{unit.name} sets no LimitNOFILE: it gets the manager's default, which is {default}{soft}; kamailio.cfg's"
         " open_files_limit raises it up to the hard limit only",
         f"systemctl show {quoted(unit.name)} -p LimitNOFILE -p LimitNOFILESoft; systemctl cat {quoted(unit.name)}",
         raise_descriptors(s, need), lasting_descriptors(need, s, ladder),

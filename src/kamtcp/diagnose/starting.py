@@ -12,7 +12,7 @@ from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE, RANK, Severity
 from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
-from kamtcp.diagnose.rule import Rule, Said
+from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import quoted
 from kamtcp.model.instance import Instance
 
@@ -46,7 +46,7 @@ def judge(s: Situation, findings: tuple[Finding, ...]) -> Starting | None:
     private, shared = _private(s), _shared(s)
     certain = [each.evidence for each in findings if each.code in REFUSE and each.code != "MEM001"]
     certain += [private[1]] if private[0] is False else []
-    certain += [*_beyond_nr_open(s), *s.instance.foreseen.taken]
+    certain += s.instance.foreseen.taken
     if certain:
         return Starting(False, tuple(certain))
     close = [text for sure, text in (private, shared, _memory(s)) if sure is None]
@@ -68,14 +68,6 @@ def _private(s: Situation) -> tuple[bool | None, str]:
     if table + foreseen.private_low > pool:
         return False, text
     return (None if table + foreseen.private_high > pool else True), text
-
-
-def _beyond_nr_open(s: Situation) -> list[str]:
-    """No privilege raises RLIMIT_NOFILE beyond it, and a raise that fails ends the start (increase_open_fds())."""
-    wanted, most = s.number("open_files_limit"), s.sysctl("fs.nr_open")
-    if not isinstance(wanted, int) or not isinstance(most, int) or wanted <= most:
-        return []
-    return [f"open_files_limit={wanted:,} ({_where(s, 'open_files_limit')}) is above fs.nr_open={most:,}"]
 
 
 def _memory(s: Situation) -> tuple[bool | None, str]:
@@ -114,6 +106,7 @@ def shared_memory_too_small(s: Situation, ladder: Ladder) -> Said:
     """The shared pool of one that is not started doesn't hold what modules take at start."""
     if s.require().foreseen is None:
         return
+    yield from lacking(s.number("shm_megabytes"))
     sure, text = _shared(s)
     if sure is False:
         yield finding(

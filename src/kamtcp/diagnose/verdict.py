@@ -17,6 +17,9 @@ from kamtcp.model.instance import Instance
 from kamtcp.model.snapshot import Snapshot
 from kamtcp.model.target import Mix, Target
 
+#: findings that no connection of some transport of the target can be made here, whatever the ceilings say
+IMPOSSIBLE = frozenset({"TLS003", "CFG030"})
+
 
 class Verdict(Struct, frozen=True):
     """What check says of one instance (or, without any, of the machine).
@@ -46,6 +49,8 @@ class Verdict(Struct, frozen=True):
     def target_met(self) -> bool | None:
         """Whether nothing stops or slows what is wanted; None where something unseen could."""
         effects = (Effect.STOPS, Effect.SLOWS)
+        if any(each.code in IMPOSSIBLE for each in self.findings):
+            return False
         if any(each.met is False and each.effect in effects for each in self.ladder.all):
             return False
         return None if self.blind else True
@@ -64,6 +69,7 @@ def judge(
     prices: dict[str, float] | None = None,
     *,
     mix: Mix | None = None,
+    stated: bool = True,
 ) -> Verdict:
     """Judge one instance against a target; None judges the machine alone.
 
@@ -73,6 +79,7 @@ def judge(
         target: what is wanted; an empty one judges present use.
         prices: bytes per connection by transport, measured from an earlier snapshot.
         mix: shares of the transports, where the target doesn't say them.
+        stated: whether somebody stated the target; else it is the highest use seen.
     """
     netns = snapshot.machine.netns if instance is None else instance.netns
     situation = Situation(
@@ -82,6 +89,7 @@ def judge(
         target,
         mix or mix_of(target, instance),
         prices or {},
+        stated,
     )
     ladder = build(situation)
     judgement = rules.judge(situation, ladder)

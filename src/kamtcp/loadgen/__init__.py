@@ -11,8 +11,10 @@ What came of it  result.Result: `load` (tally.Tally: offered == answered + failu
 schedule.py   when each connection is due (pure)
 sources.py    source addresses and ports, planned (pure)
 sip.py        requests and answers; websocket/, digest.py, tls.py: what is spoken
-program.py    what a worker carries out, made of an order; profiled.py: of a profile
-engine.py     a worker's run: peers.py (state by descriptor), opening.py, talking.py, acts.py, storm.py
+program.py    what a worker carries out; ordered.py: made of an order; profiled.py: of a profile; dealing.py: shares
+engine.py     a worker's run: acts.py, storm.py (phases), loop.py (events, clock), peers.py (state by descriptor),
+              kinds.py, opening.py, wire.py, talking.py, keeping.py (what connections do)
+merge.py      one result of all workers'; climbing.py: whether a step of a ramp gave
 worker.py     one process around it; board.py: counters shared with its parent
 processes.py  Load: as many processes as it takes
 """

@@ -8,7 +8,8 @@ from heapq import merge
 
 from kamtcp.loadgen.loop import TICK, Loop
 from kamtcp.loadgen.order import Closing
-from kamtcp.loadgen.peers import HELD, OPEN, WAITING, fail
+from kamtcp.loadgen.part import fail
+from kamtcp.loadgen.peers import HELD, OPEN, WAITING
 from kamtcp.loadgen.program import Arrive, Burst, Close, Hold, Open
 from kamtcp.loadgen.result import Stretch
 from kamtcp.loadgen.schedule import Steady, share

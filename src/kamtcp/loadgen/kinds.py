@@ -30,6 +30,7 @@ class Kind:
     Attributes:
         opened: clients of this worker that were due so far.
         alive: (descriptor, moment it was open, moment) of held ones, in the order in which keepalives are due.
+        readers: the same of those that read slowly, in the order in which they read next.
     """
 
     def __init__(self, what: Clients, place: int, run: str, mine: int) -> None:
@@ -51,6 +52,7 @@ class Kind:
         self.slow = what.read_rate is not None
         self.opened = 0
         self.alive: deque[tuple[int, float, float]] = deque()
+        self.readers: deque[tuple[int, float, float]] = deque()
         # a second connection of a client comes from one of the same addresses, from a port that the kernel chooses
         again = tuple(dict.fromkeys(block.address for block in what.blocks))
         self.sources = chain(endpoints(what.blocks), cycle(endpoints(Block(each, 0, 1) for each in again)))

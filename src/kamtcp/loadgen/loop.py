@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
-from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 
 from kamtcp.loadgen.board import CAUSES, RECENT, Board
+from kamtcp.loadgen.keeping import keep_alive, read_slowly
 from kamtcp.loadgen.kinds import Kind
 from kamtcp.loadgen.opening import Opening
 from kamtcp.loadgen.peers import ASKED, CONNECTING, FREE, WAITING, Peers
 from kamtcp.loadgen.program import Program
 from kamtcp.loadgen.result import Row
+from kamtcp.loadgen.sockets import error_of
 from kamtcp.loadgen.talking import Talking
 
 TICK = 0.1  # seconds between looks at timeouts, the board and the parent
@@ -125,10 +125,7 @@ class Loop:
     def _hung_up(self, fd: int, events: int) -> None:
         """The end of one that doesn't read."""
         if events & select.EPOLLERR:
-            sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            sock.detach()
-            self.peers.broken(fd, code)
+            self.peers.broken(fd, error_of(fd))
         else:
             self.peers.ended(fd)
 
@@ -137,7 +134,9 @@ class Loop:
     def tick(self, now: float) -> None:
         """Keepalives, timeouts, counters; notice that the command is gone."""
         self._next_tick = now + TICK
-        self.talking.keep_alive(now)
+        for place, kind in enumerate(self.kinds):
+            keep_alive(place, kind, self.peers, self.talking, now)
+            read_slowly(place, kind, self.peers, now)
         self._time_out()
         self.publish()
         self._note_row(now)

@@ -129,8 +129,7 @@ def _rows(parts: Sequence[WorkerResult]) -> tuple[Row, ...]:
             places[number] = place
             if place:
                 known = part.rows[place - 1]
-                held = known.held if place < len(part.rows) or known.at == at else 0
-                mine = (known.offered, known.answered, known.failed, known.lost, known.keepalives, held)
+                mine = (known.offered, known.answered, known.failed, known.lost, known.keepalives, known.held)
                 row = [one + more for one, more in zip(row, mine, strict=True)]
         sums.append((at, row))
     found, before = [], [0] * 5

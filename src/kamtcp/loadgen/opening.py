@@ -15,11 +15,13 @@ import time
 from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 
 from kamtcp.loadgen.kinds import Kind
-from kamtcp.loadgen.peers import CONNECTING, SHAKING, Peers, count, fail, retransmissions
+from kamtcp.loadgen.part import count, fail
+from kamtcp.loadgen.peers import CONNECTING, SHAKING, Peers
+from kamtcp.loadgen.sockets import error_of, retransmissions
 from kamtcp.loadgen.talking import Talking
 from kamtcp.loadgen.wire import WireError
 
-_PORT_TRIES = 16  # planned ports that may be taken by others before it is the plan that is wrong
+_PORT_TRIES = 4  # planned ports that may be taken by others, before the kernel is asked for a free one
 _SLOW = 0.5  # seconds of a connect that had to try again; the first retry comes after 1 s
 _LOCAL_PORTS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
 _LOCAL_FDS = (errno.EMFILE, errno.ENFILE)
@@ -90,8 +92,12 @@ class Opening:
             try:
                 sock.bind(source)
             except OSError as error:
-                if error.errno != errno.EADDRINUSE or attempt == _PORT_TRIES - 1:
+                if error.errno != errno.EADDRINUSE:
                     raise
+                if attempt == _PORT_TRIES - 1:
+                    # in use by another load, or still in TIME-WAIT: a connection needs some port, not a planned one
+                    self._let_choose(sock, kind)
+                    sock.bind((source[0], 0))
             else:
                 return
 
@@ -143,10 +149,7 @@ class Opening:
         """An event that isn't just data. Returns whether there may be data to read too."""
         peers = self.peers
         if peers.state[fd] == CONNECTING:
-            sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            sock.detach()
-            if code:
+            if code := error_of(fd):
                 peers.broken(fd, code)
                 return False
             if not events & select.EPOLLOUT:

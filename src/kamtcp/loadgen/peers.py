@@ -8,47 +8,23 @@ from __future__ import annotations
 import errno
 import os
 import select
-import socket
-import struct
 import time
-from _socket import socket as RawSocket  # noqa: N812  (the C type: half the cost of its Python subclass to make)
 from array import array
 from collections.abc import Callable
 from contextlib import suppress
 
 from kamtcp.loadgen.order import Closing
-from kamtcp.loadgen.result import STAGES, Stretch
+from kamtcp.loadgen.part import Part, count, fail
+from kamtcp.loadgen.result import Stretch
 from kamtcp.loadgen.sip import Stream
-from kamtcp.loadgen.times import Times
+from kamtcp.loadgen.sockets import reset, retransmissions
 from kamtcp.loadgen.wire import Wire
 
 # HELD: answered, counts as held. WAITING: held, a keepalive is unanswered. OPEN waits for a burst.
 FREE, CONNECTING, SHAKING, OPEN, ASKED, HELD, WAITING = range(7)
 
 LOSSES = 1000  # whose moments are kept
-_RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
-_RETRANS = struct.Struct("<100xI")  # of struct tcp_info: tcpi_total_retrans
 _CLOSED = (errno.ECONNRESET, errno.EPIPE)
-
-
-class Part:
-    """A stretch while it lasts: its counts and times."""
-
-    def __init__(self, stretch: Stretch) -> None:
-        self.stretch, self.tally = stretch, stretch.tally
-        self.times = {name: Times() for name in (*STAGES, "lateness")}
-        self.connect, self.answer = self.times["connect"], self.times["answer"]
-        self.lateness = self.times["lateness"]
-
-    def fold(self) -> None:
-        for times in self.times.values():
-            times.fold()
-
-    def finish(self) -> Stretch:
-        self.stretch.times = {
-            name: times.to_bytes() for name, times in self.times.items() if times.fresh or times.seen
-        }
-        return self.stretch
 
 
 class Peers:
@@ -214,34 +190,3 @@ class Peers:
             if state != FREE:
                 self.close(fd)
         self.epoll.close()
-
-
-def fail(part: Part, cause: str, which: str = "") -> None:
-    """Count a failure."""
-    failures = part.tally.failures
-    setattr(failures, cause, getattr(failures, cause) + 1)
-    if which:
-        part.tally.note(cause, which)
-
-
-def reset(fd: int) -> None:
-    """Close with RST, whatever is in flight."""
-    sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    sock.close()
-
-
-def retransmissions(fd: int) -> int:
-    """Segments that this connection sent again, its SYN included. Source: tcp(7), TCP_INFO."""
-    sock = RawSocket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    except OSError:
-        return 0
-    finally:
-        sock.detach()
-    return int(_RETRANS.unpack(info)[0]) if len(info) == _RETRANS.size else 0
-
-
-def count(into: dict[int, int], key: int) -> None:
-    into[key] = into.get(key, 0) + 1

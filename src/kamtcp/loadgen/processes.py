@@ -20,15 +20,17 @@ from typing import Self
 
 import msgspec
 
-from kamtcp.errors import KamtcpError, UsageError
+from kamtcp.errors import KamtcpError
 from kamtcp.loadgen.board import SKIPPED, Board, Progress
 from kamtcp.loadgen.climbing import Climbing
 from kamtcp.loadgen.dealing import at_once, deal, workers_for
+from kamtcp.loadgen.descent import check_owned
 from kamtcp.loadgen.merge import merge
 from kamtcp.loadgen.order import Order
+from kamtcp.loadgen.ordered import of_order
 from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.profiled import of_profile
-from kamtcp.loadgen.program import Burst, Hold, Storm, of_order
+from kamtcp.loadgen.program import Burst, Hold, Storm
 from kamtcp.loadgen.remains import remains
 from kamtcp.loadgen.result import Result, WorkerResult
 from kamtcp.loadgen.sources import Block
@@ -37,32 +39,6 @@ __all__ = ["Load", "check_owned", "workers_for"]
 
 _LEAD = 0.02  # seconds between letting a phase off and its moment
 _UP = 20.0  # seconds in which workers must be up
-
-
-def check_owned(netns_pid: int | None, *, i_own_this_host: bool) -> None:
-    """Refuse every target but a namespace that this very process started, unless the operator answers for it.
-
-    Raises:
-        UsageError: `netns_pid` is None or no descendant of this process, or lives in this process's namespace.
-    """
-    if i_own_this_host:
-        return
-    if netns_pid is None:
-        raise UsageError(
-            "load goes to servers that kamtcp itself started; for any other say --i-own-this-host"
-        )
-    try:
-        same = os.readlink(f"/proc/{netns_pid}/ns/net") == os.readlink("/proc/self/ns/net")
-        pid = netns_pid
-        while pid > 1 and pid != os.getpid():
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-    except OSError as error:
-        raise UsageError(f"process {netns_pid}: {error.strerror}") from error
-    if same or pid != os.getpid():
-        raise UsageError(
-            f"process {netns_pid} is not kamtcp's own test host; for any other say --i-own-this-host"
-        )
 
 
 class Load:

@@ -8,6 +8,7 @@ from kamtcp.errors import UsageError
 from kamtcp.loadgen import phases
 from kamtcp.loadgen.board import PHASES
 from kamtcp.loadgen.order import Carrier, Order
+from kamtcp.loadgen.ordered import around, check_question
 from kamtcp.loadgen.population import Population
 from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.program import (
@@ -22,8 +23,6 @@ from kamtcp.loadgen.program import (
     Phase,
     Program,
     Storm,
-    around,
-    check_question,
 )
 from kamtcp.loadgen.schedule import Steady
 from kamtcp.loadgen.sources import PER_ADDRESS, Block, plan_sources

@@ -9,7 +9,8 @@ from random import Random
 from kamtcp.loadgen import phases
 from kamtcp.loadgen.acts import CLOSINGS, stretch
 from kamtcp.loadgen.loop import TICK, Loop
-from kamtcp.loadgen.peers import ASKED, CONNECTING, HELD, OPEN, SHAKING, WAITING, Part
+from kamtcp.loadgen.part import Part
+from kamtcp.loadgen.peers import ASKED, CONNECTING, HELD, OPEN, SHAKING, WAITING
 from kamtcp.loadgen.program import Storm
 from kamtcp.loadgen.tally import Tally
 

@@ -1,17 +1,19 @@
-"""Asks on open connections, reads answers, keeps held ones alive."""
+"""Asks on open connections and reads the answers."""
 
 from __future__ import annotations
 
 import os
 import select
 import time
-from typing import cast, get_args
+from typing import get_args
 
 from kamtcp.errors import ParseError
 from kamtcp.loadgen.kinds import Kind
-from kamtcp.loadgen.peers import ASKED, HELD, OPEN, SHAKING, WAITING, Peers, count, retransmissions
+from kamtcp.loadgen.part import count
+from kamtcp.loadgen.peers import ASKED, HELD, OPEN, SHAKING, WAITING, Peers
 from kamtcp.loadgen.program import Asked
 from kamtcp.loadgen.sip import Response, Stream, only_status
+from kamtcp.loadgen.sockets import retransmissions
 from kamtcp.loadgen.wire import WireError
 
 _SLOW = 0.9  # seconds until an answer that had to be asked for again: TCP's first retransmission of a lost request
@@ -37,7 +39,6 @@ class Talking:
         self.serial = 0
         self.slow_after: float | None = None
         self.slow = 0
-        self.readers: dict[int, float] = {}  # slow ones that read a little, and when next
 
     def up(self, fd: int) -> None:
         """The transport is up: ask now, or wait for the burst."""
@@ -231,41 +232,4 @@ class Talking:
         if kind.slow:
             peers.epoll.modify(fd, select.EPOLLRDHUP)
             if kind.what.read_rate:
-                self.readers[fd] = now + 1.0
-
-    # -- held ones ----------------------------------------------------------------------------------------------
-
-    def keep_alive(self, now: float) -> None:
-        """Send the keepalives that are due, and let slow readers read."""
-        peers = self.peers
-        for place, kind in enumerate(self.kinds):
-            keepalive, queue = kind.what.keepalive, kind.alive
-            if keepalive is None:
-                continue
-            what = cast("Asked", keepalive.what)
-            if what == "ping" and not kind.web:
-                what = "crlf"
-            while queue and queue[0][2] <= now:
-                fd, opened, due = queue.popleft()
-                if peers.state[fd] < HELD or peers.opened[fd] != opened or peers.kind[fd] != place:
-                    continue  # it ended, and another may have its descriptor
-                queue.append((fd, opened, max(due, now - keepalive.every) + keepalive.every))
-                if peers.state[fd] == HELD and fd not in peers.unsent:
-                    peers.parts[peers.part[fd]].tally.keepalives += 1
-                    self.ask(fd, what)
-                    if kind.slow and peers.state[fd] == WAITING:
-                        peers.state[fd] = HELD  # it doesn't read the answer
-                        peers.pending.pop(fd, None)
-        for fd, due in list(self.readers.items()) if self.readers else ():
-            if due > now:
-                continue
-            if peers.state[fd] < HELD or not self.kinds[peers.kind[fd]].slow:
-                del self.readers[fd]
-                continue
-            self.readers[fd] = now + 1.0
-            try:
-                os.read(fd, self.kinds[peers.kind[fd]].what.read_rate or 1)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                peers.broken(fd, error.errno or 0)
+                kind.readers.append((fd, peers.opened[fd], now + 1.0))

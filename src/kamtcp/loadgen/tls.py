@@ -126,7 +126,9 @@ class TlsStream:
             parts.append(part)
         if parts:
             with suppress(ssl.SSLError):
-                self._tls.write(b"")  # sends nothing, and gives back the 16 KiB that a ticket made OpenSSL take
+                self._tls.write(
+                    b""
+                )  # sends nothing, and gives back the 16 KiB that a ticket made OpenSSL take
         if parts and self._client.resume and self._client.session is None:
             self._client.session = self._tls.session  # TLS 1.3: its ticket came before this text
         return b"".join(parts)

@@ -30,6 +30,7 @@ class Process(Struct, frozen=True):
         nofile_soft, nofile_hard: RLIMIT_NOFILE in force in this process.
         descriptors: open now. highest_descriptor: largest number open now (tcp main only; costs a listing).
         cpu_ticks: user and system, in clock ticks since it started.
+        bounding: CapBnd: what it, and whoever it was before it changed its user, could ever be allowed.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
         state: of its first thread, as proc(5) has it ("S", "R", "T": stopped); "" where it was not looked at.
     """
@@ -48,6 +49,7 @@ class Process(Struct, frozen=True):
     cpu_ticks: int | Absent
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
+    bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
     state: str = ""
 
     @property
@@ -120,6 +122,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     Args:
         nofile_soft, nofile_hard: LimitNOFILE; Absent(MISSING) when the unit doesn't set it.
         where: file and line that set it, "" when none does.
+        nofile_lines: all lines that set LimitNOFILE, in the order in which they are applied: FILE:LINE and value.
+        user: User= of the unit, "" where it starts as root.
     """
 
     name: str
@@ -127,6 +131,8 @@ class Unit(Struct, frozen=True, tag="unit"):
     nofile_hard: Limit
     where: str
     tasks_max: Limit
+    nofile_lines: tuple[tuple[str, str], ...] = ()
+    user: str = ""
 
 
 class Cgroup(Struct, frozen=True, tag="cgroup"):
@@ -168,6 +174,9 @@ class Instance(Struct, frozen=True):
         openssl: major version of the mapped libssl, 0 when none is mapped.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
+        away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
+        in_flight_elsewhere: descriptors that other Kamailios of its user may have on their way to workers: the kernel counts
+            them per user.
         foreseen: of one that is not started: its processes, limits, memory and listeners are as they would be.
     """
 
@@ -206,6 +215,8 @@ class Instance(Struct, frozen=True):
     log_source: str
     unsure: tuple[str, ...]
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
+    away: str = ""
+    in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)
     foreseen: Foreseen | None = None
 
     @property

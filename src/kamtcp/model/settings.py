@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kamtcp.model.absent import Absent
+from kamtcp.model.absent import Absent, Unlimited
 
 
 class Assignment(Struct, frozen=True):
@@ -160,14 +160,29 @@ class ModuleLine(Struct, frozen=True):
         return found
 
 
+class ManagerLimit(Struct, frozen=True):
+    """DefaultLimitNOFILE= of system.conf: what units get that set no LimitNOFILE of their own."""
+
+    soft: int | Unlimited
+    hard: int | Unlimited
+    file: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
 class BootFiles(Struct, frozen=True, tag="boot"):
     """Other files that are taken for settings of connections.
 
     Args:
         pam_limits: lines on open files and locked memory. modules: lines on connection tracking.
+        manager: lines DefaultLimitNOFILE=, in the order in which systemd applies them; the last one counts.
         problems: files that could not be read.
     """
 
     pam_limits: tuple[PamLimit, ...] = ()
     modules: tuple[ModuleLine, ...] = ()
+    manager: tuple[ManagerLimit, ...] = ()
     problems: tuple[Absent, ...] = ()

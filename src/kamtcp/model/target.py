@@ -14,6 +14,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
         rate: new connections a second, None where not stated.
         storm, storm_seconds: so many clients come back within so many seconds.
         outbound: connections that Kamailio opens, by "ADDR:PORT".
+        outbound_rate: how many of them it opens anew a second, by "ADDR:PORT".
         active_share: part of the connections with unread or unsent data at one moment, 0 to 1.
         registration_seconds, keepalive_seconds: what the phones do; None where not stated.
         clients_per_source: connections from one address (NAT, load balancer), None where not stated.
@@ -28,6 +29,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     storm: int | None = None
     storm_seconds: float = 1.0
     outbound: dict[str, int] = {}
+    outbound_rate: dict[str, float] = {}
     active_share: float | None = None
     registration_seconds: int | None = None
     keepalive_seconds: int | None = None
@@ -37,7 +39,7 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     @property
     def stated(self) -> bool:
         """Whether it says anything to be judged against."""
-        return bool(self.connections or self.rate or self.storm or self.outbound)
+        return bool(self.connections or self.rate or self.storm or self.outbound or self.outbound_rate)
 
 
 class Mix(Struct, frozen=True):

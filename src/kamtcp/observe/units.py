@@ -73,6 +73,7 @@ class Unit(Struct, frozen=True):
         environment: name -> the line that sets it last; `text` is the value alone.
         ambient_capabilities: each line that adds (or, with "~", takes away).
         problems: files that could not be read, values that systemd ignores.
+        nofile_lines: all lines LimitNOFILE=, in the order in which they are applied; the last one counts.
     """
 
     path: str
@@ -89,6 +90,7 @@ class Unit(Struct, frozen=True):
     environment: dict[str, Directive] = {}
     ambient_capabilities: tuple[Directive, ...] = ()
     problems: tuple[Absent, ...] = ()
+    nofile_lines: tuple[Directive, ...] = ()
 
 
 def unit_of_cgroup(text: bytes) -> str | None:
@@ -122,11 +124,14 @@ def parse_unit(files: Sequence[tuple[str, bytes]], problems: Sequence[Absent] = 
     single: dict[str, Directive] = {}
     found: dict[str, Resource | Amount] = {}
     wrong = list(problems)
+    nofile_lines: list[Directive] = []
     for file, data in applied:
         for directive in directives(file, data):
             if directive.section != "Service":
                 continue
             name = directive.name
+            if name == "LimitNOFILE":
+                nofile_lines.append(directive)
             if name in lists:
                 lists[name] = [*lists[name], directive] if directive.text else []
             elif name in _SINGLE:
@@ -153,6 +158,7 @@ def parse_unit(files: Sequence[tuple[str, bytes]], problems: Sequence[Absent] = 
         environment=_environment(lists["Environment"]),
         ambient_capabilities=tuple(lists["AmbientCapabilities"]),
         problems=tuple(wrong),
+        nofile_lines=tuple(nofile_lines),
     )
 
 
@@ -200,14 +206,19 @@ def _take(directive: Directive, single: dict[str, Directive], found: dict[str, R
         single.pop(name, None)
         found.pop(name, None)
     elif name.startswith("Limit"):
-        found[name] = _resource(directive)
+        found[name] = resource(directive)
     elif name in ("TasksMax", "MemoryMax"):
         found[name] = _amount(directive)
     else:
         single[name] = directive
 
 
-def _resource(directive: Directive) -> Resource:
+def resource(directive: Directive) -> Resource:
+    """A limit as systemd.exec(5) writes it: BOTH, or SOFT:HARD.
+
+    Raises:
+        ParseError: it is none; systemd ignores the line.
+    """
     soft, colon, hard = directive.text.partition(":")
     low = _bound(directive, soft)
     high = _bound(directive, hard) if colon else low

@@ -85,6 +85,8 @@ def unit(host: Host, pid: int) -> Unit | Absent:
         nofile_hard=unset if limit is None else limit.hard,
         where="" if limit is None else f"{limit.file}:{limit.line}",
         tasks_max=Absent(f"TasksMax of {name}", Why.MISSING, "not set") if tasks is None else tasks.value,
+        nofile_lines=tuple((f"{each.file}:{each.line}", each.text) for each in found.nofile_lines),
+        user="" if found.user is None else found.user.text,
     )
 
 

@@ -14,7 +14,7 @@ from kamtcp.kamailio.cmdline import CommandLine
 from kamtcp.kamailio.config import Config, depends_on_version, read_config
 from kamtcp.kamailio.versions import parse_version
 from kamtcp.model.absent import Absent, Limit, Why
-from kamtcp.model.instance import Instance, Parameter
+from kamtcp.model.instance import Instance, Parameter, Role
 from kamtcp.model.machine import ListenQueue, Namespace
 from kamtcp.model.origin import Origin
 from kamtcp.observe import limits
@@ -115,6 +115,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
         memlock_soft=_memlock(host, pid, own_parameters),
+        away=_away(host, pid),
     )  # fmt: skip
 
 
@@ -129,6 +130,64 @@ def _memlock(host: Host, pid: int, parameters: dict[str, Parameter]) -> Limit:
         return found
     bound = found.get(limits.LOCKED_MEMORY)
     return bound if isinstance(bound, Absent) else bound.soft
+
+
+def _away(host: Host, pid: int) -> str:
+    """What nsenter has to enter for a path to mean the same as it does to the instance; "" where that can't be told."""
+    own, mounts = (
+        attempt(path, lambda path=path: host.readlink(path))  # type: ignore[misc]
+        for path in ("/proc/self/ns/mnt", f"/proc/{pid}/ns/mnt")
+    )
+    root = attempt(f"/proc/{pid}/root", lambda: host.readlink(f"/proc/{pid}/root"))
+    flags = ["-m"] if isinstance(own, str) and isinstance(mounts, str) and own != mounts else []
+    flags += ["-r"] if isinstance(root, str) and root != "/" else []
+    return " ".join(flags)
+
+
+def with_in_flight(instances: tuple[Instance, ...], messages: int | Absent) -> tuple[Instance, ...]:
+    """Each with the descriptors that the others of its user may have in flight.
+
+    Args:
+        instances: all Kamailios of the machine.
+        messages: that one socket to a worker holds.
+    """
+    users = {each.attendant: _user(each) for each in instances}
+    return tuple(
+        replace(
+            each,
+            in_flight_elsewhere=_sum(
+                users[each.attendant],
+                [
+                    other
+                    for other in instances
+                    if other is not each and users[other.attendant] == users[each.attendant]
+                ],
+                messages,
+            ),
+        )
+        for each in instances
+    )
+
+
+def _sum(user: int | Absent, others: list[Instance], messages: int | Absent) -> int | Absent:
+    """A connection is on its way to one worker at a time, so there are no more than tcp main may open files."""
+    if isinstance(user, Absent):
+        return user
+    total = 0
+    for other in others:
+        main = other.tcp_main
+        if isinstance(messages, Absent):
+            return messages
+        if isinstance(main, Absent):
+            return main
+        held = len(other.of_role(Role.TCP_WORKER)) * messages
+        total += min(held, main.nofile_soft) if isinstance(main.nofile_soft, int) else held
+    return total
+
+
+def _user(instance: Instance) -> int | Absent:
+    main = instance.tcp_main
+    return main if isinstance(main, Absent) else main.uid
 
 
 def with_distinct_names(instances: tuple[Instance, ...]) -> tuple[Instance, ...]:

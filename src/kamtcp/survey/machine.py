@@ -7,7 +7,17 @@ from kamtcp.host.door import Host, Reader
 from kamtcp.model.absent import UNLIMITED, Absent, Limit
 from kamtcp.model.machine import Machine
 from kamtcp.model.settings import BootFiles
-from kamtcp.observe import files, memory, modprobe, pamlimits, slabs, softnet, sysctl, sysctlfiles
+from kamtcp.observe import (
+    files,
+    managerconf,
+    memory,
+    modprobe,
+    pamlimits,
+    slabs,
+    softnet,
+    sysctl,
+    sysctlfiles,
+)
 from kamtcp.observe.attempt import attempt
 
 #: file-max of systemd and of 64-bit kernels that mean "no limit"
@@ -53,7 +63,8 @@ def collect(host: Host, reader: Reader) -> Machine:
 def _boot_files(host: Host) -> BootFiles:
     limits, unread = pamlimits.collect(host)
     modules, unknown = modprobe.collect(host)
-    return BootFiles(limits, modules, (*unread, *unknown))
+    manager, unseen = managerconf.collect(host)
+    return BootFiles(limits, modules, manager, (*unread, *unknown, *unseen))
 
 
 def _sysctl(host: Host, name: str) -> str | Absent:

@@ -44,13 +44,24 @@ _DEFAULTS: dict[str, int] = {
     "msg_recv_max_size": 32767,
 }
 #: configured once on each listener: what RPC shows later may never have reached them
-_OF_LISTENERS = {"tcp_keepalive": 1, "tcp_keepidle": 0, "tcp_keepintvl": 0, "tcp_keepcnt": 0}
+_OF_LISTENERS = {
+    "tcp_keepalive": 1, "tcp_keepidle": 0, "tcp_keepintvl": 0, "tcp_keepcnt": 0,
+    "tcp_linger2": 0, "tcp_syncnt": 0, "tcp_reuse_port": 0, "tcp_send_timeout": 10,
+}  # fmt: skip
+#: settable at run time: what the file says of them is kept beside what is in force ("NAME_file")
+_OF_RUNTIME = {
+    "tls_max_connections": 2048, "tcp_connection_lifetime": 120, "tcp_connect_timeout": 10, "tcp_conn_wq_max": 32768,
+    "tcp_crlf_ping": 1, "tcp_delayed_ack": 1, "tcp_no_connect": 0, "tcp_rd_buf_size": 16384, "tcp_wait_data": 5000,
+    "tcp_wq_max": 10485760,
+}  # fmt: skip
+#: what the command line overrules: option -N, -m, -W
+_OF_COMMAND_LINE = ("tcp_children", "shm_mem_size", "tcp_poll_method")
 #: read from the file as they are, absent where it doesn't set them
 FILE_ONLY = (
     "open_files_limit", "tcp_poll_method", "mlock_pages", "tls_threads_mode", "tcp_accept_unique",
     "tcp_accept_hep3", "tcp_accept_protocols", "tcp_connection_match", "msg_recv_max_size", "tcp_clone_rcvbuf",
     "tcp_script_mode", "tcp_source_ipv4", "tcp_close_rst", "disable_tcp", "shm_force_alloc", "mem_join", "mem_add_size",
-    "real_time", "async_workers",
+    "real_time", "async_workers", "tcp_accept_no_cl", "tcp_reuse_port",
 )  # fmt: skip
 _MODPARAMS = (
     ("websocket", "keepalive_mechanism", 1),
@@ -80,7 +91,10 @@ def collect(
             found[name] = Parameter(2 if known.at_least(6, 0) else 0, Origin.DEFAULT, "compiled default")
     if not isinstance(config, Absent) and "tcp_max_connections" in config.params:
         found["tcp_max_connections_file"] = _setting(config, "tcp_max_connections")
-    for name, default in _OF_LISTENERS.items():
+    for name in _OF_COMMAND_LINE:
+        if not isinstance(config, Absent) and name in config.params:
+            found[f"{name}_file"] = _setting(config, name)
+    for name, default in {**_OF_LISTENERS, **_OF_RUNTIME}.items():
         value = _from_file(name, default, config, known)
         if value is not None:
             found[f"{name}_file"] = value

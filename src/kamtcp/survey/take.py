@@ -36,12 +36,14 @@ def take(host: Host, *, only: str = "", netns: str = "") -> Snapshot:
         instance.collect(host, views[family.attendant], family, namespaces[views[family.attendant].netns])
         for family in families
     )
+    seen = machine.collect(host, reader)
+    instances = instance.with_in_flight(instances, seen.handoff_messages)
     unseen = [view.obstacle for view in views.values() if isinstance(view.obstacle, Absent)]
     if not families and (obstacle := find.hidden(host)) is not None:
         unseen.append(obstacle)
     return Snapshot(
         schema=SCHEMA,
-        machine=machine.collect(host, reader),
+        machine=seen,
         namespaces=namespaces,
         instances=instance.with_distinct_names(instances),
         unseen=tuple(unseen),

@@ -106,7 +106,7 @@ class Answers:
                 status,
                 _PHRASES[status],
                 vias,
-                request.froms,
+                request.sender,
                 to,
                 request.call_id,
                 request.line,

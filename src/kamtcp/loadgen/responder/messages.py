@@ -34,10 +34,10 @@ class Request:
         "call_id",
         "contacts",
         "expires",
-        "froms",
         "length",
         "line",
         "method",
+        "sender",
         "to",
         "vias",
     )
@@ -55,7 +55,7 @@ class Request:
         self.method = method
         self.vias: list[bytes] = []
         self.contacts: list[bytes] = []
-        self.froms = self.to = self.call_id = self.line = b""
+        self.sender = self.to = self.call_id = self.line = b""
         self.authorization = self.expires = b""
         self.length: int | None = None
         for line in _unfold(lines[1:]):
@@ -65,7 +65,7 @@ class Request:
                 case b"via":
                     self.vias.append(value.strip())
                 case b"from":
-                    self.froms = value.strip()
+                    self.sender = value.strip()
                 case b"to":
                     self.to = value.strip()
                 case b"call-id":
@@ -83,7 +83,7 @@ class Request:
                 case _:
                     if not colon:
                         raise ParseError(_SOURCE, "a header", line)
-        if not (self.vias and self.froms and self.to and self.call_id and self.line):
+        if not (self.vias and self.sender and self.to and self.call_id and self.line):
             raise ParseError(_SOURCE, "Via, From, To, Call-ID and CSeq", head)
 
 

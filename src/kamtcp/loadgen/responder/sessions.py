@@ -3,7 +3,7 @@
 A session takes the peer's bytes and gives bytes for the peer; it owns no socket.
 
 Source  RFC 6455, RFC 7118; Python ssl, SSLContext.wrap_bio()
-Cost    0.4 KiB of memory per WebSocket, 20 KiB per TLS connection (OpenSSL's own)
+Cost    0.7 KiB of memory per WebSocket; 14 KiB per TLS connection (OpenSSL's own) and 0.4 ms of CPU per handshake
 """
 
 from __future__ import annotations
