@@ -10,6 +10,9 @@ from fault_case import Case, Row, row
 from fault_rig import Found, Stage
 from fault_state import State
 
+from kamtcp.cli.load_retries import moments
+
+_SHELL = ("        see: ", " " * 18)  # lines to be copied are never broken
 CASES = (*WITH_RESPONDER, *WITH_KAMAILIO, *OF_THE_LOAD)
 
 
@@ -39,4 +42,13 @@ def _sound(case: Case, found: Found) -> None:
         return
     assert found.adds_up, found.document
     assert found.report.startswith(("All ", "0 of ", f"{found.result.served:,} of "))
-    assert max(map(len, found.report.splitlines())) <= 80
+    wide = [line for line in found.report.splitlines() if len(line) > 80]
+    assert all(line.startswith(_SHELL) for line in wide), wide
+
+
+@pytest.mark.parametrize(
+    ("linear", "moments_of_seven"),
+    [(4, [1, 2, 3, 4, 5, 7, 11]), (0, [1, 3, 7, 15, 31, 63, 127])],
+)
+def test_moments_at_which_a_syn_is_sent_again(linear, moments_of_seven):
+    assert moments(7, linear) == moments_of_seven

@@ -33,6 +33,7 @@ from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.target import Aim, parse
 from kamtcp.loadgen.witness import Witness
+from kamtcp.model.absent import Absent
 from kamtcp.model.target import Target
 
 LATE = "GEN052"
@@ -48,6 +49,8 @@ class Outcome(Struct, frozen=True):
         predicted: what the ladder said before would give first; None without a Kamailio there.
         judgement: what gave way.
         unwatched: what was not watched while it ran, and why.
+        watched: whether there was a Kamailio at the target to look into.
+        syn_linear: tcp_syn_linear_timeouts where the clients are.
     """
 
     aim: Aim
@@ -58,6 +61,8 @@ class Outcome(Struct, frozen=True):
     predicted: Ceiling | None
     judgement: Judgement
     unwatched: tuple[str, ...]
+    watched: bool
+    syn_linear: int | Absent
 
     @property
     def gave_way(self) -> tuple[Finding, ...]:
@@ -133,7 +138,10 @@ def _load(options: argparse.Namespace) -> Outcome:
             result = watch.over(load)
         judgement = witness.judgement(watch.client(result))
     unwatched = guard.unseen() + (() if probed else ("no SIP probe ran beside it (--probe)",))
-    return Outcome(aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched)
+    linear = witness.looks[0].verdict.situation.sysctl("net.ipv4.tcp_syn_linear_timeouts")
+    return Outcome(
+        aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched, instance is not None, linear
+    )  # fmt: skip
 
 
 def most_at_once(options: argparse.Namespace, order: Order, profile: Profile | None) -> int:

@@ -109,7 +109,7 @@ def lost(change: Change, ladder: Ladder) -> Signs:
 
 
 def _of_lost(change: Change) -> Cured:
-    see = "{enter}nstat -az TcpRetransSegs TcpOutSegs TcpExtTCPSynRetrans; {enter}nft list ruleset; {enter}ip -s link"
+    see = "{enter}nstat -az TcpRetransSegs TcpOutSegs; {enter}nft list ruleset"
     path = Cure("find who drops them: firewall rules, link errors, a shaper, a middlebox; from both ends, with tcpdump")
     return Cured(text_for(see, change.after), no_cure("who drops the packets has to be found first"), path)
 
