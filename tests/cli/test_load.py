@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from kamtcp.rehearse.kamailio import packages_root, start_kamailio
@@ -315,3 +316,10 @@ def test_a_kamailio_out_of_descriptors_is_named_and_its_stop_was_foretold() -> N
     assert abs(predicted["connections"] - found["served"]) <= 3  # type: ignore[operator]
     assert [each["code"] for each in found["gave_way"]] == ["FDS050"]  # type: ignore[index, attr-defined]
     assert found["exit_code"] == 1
+
+
+def test_the_document_is_as_published() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs/load.schema.json").read_text())
+    with responder() as target:
+        found = result("hold", target, "--connections", "10", "--duration", "1", "--quiet")
+    jsonschema.validate(found, schema)

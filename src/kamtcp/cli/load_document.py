@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from kamtcp import __version__
+from kamtcp.cli.encode import encode
 from kamtcp.diagnose.finding import Finding
 from kamtcp.loadgen.budget import Line
 from kamtcp.loadgen.result import Percentiles, Row
@@ -138,4 +138,4 @@ def document(outcome: Outcome, exit_code: int) -> bytes:
         not_watched=outcome.unwatched,
         plan=outcome.plan,
     )  # fmt: skip
-    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+    return encode(whole)

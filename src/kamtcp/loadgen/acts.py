@@ -37,7 +37,8 @@ def arrive(loop: Loop, number: int, act: Arrive, at: float) -> bool:
         _placed(share(each.schedule, program.worker, program.workers), each.clients) for each in act.arrivals
     ]
     names = {each.clients: _in_turn(loop, each.clients) for each in act.arrivals}
-    return _open_due(loop, at, moments, parts, names, cut=act.cut) and loop.settle()
+    cut = act.cut and program.concurrency is None  # with a bound, whoever waits does so by order
+    return _open_due(loop, at, moments, parts, names, cut=cut) and loop.settle()
 
 
 def open_more(loop: Loop, number: int, act: Open, at: float) -> bool:

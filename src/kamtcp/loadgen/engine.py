@@ -35,7 +35,7 @@ class Engine:
             time.sleep(0.001)
         start = self.board.start_at
         loop.begin(start)
-        completed = self._phases()
+        self._phases()
         self._settled()
         peers.lowest = min(peers.lowest, peers.held)
         held_min, held_end = peers.lowest, peers.held
@@ -55,11 +55,10 @@ class Engine:
             losses=peers.losses,
             longest_gap=loop.longest_gap,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            stopped=not completed,
         )
 
-    def _phases(self) -> bool:
-        """False once the load is stopped."""
+    def _phases(self) -> None:
+        """All of them, or as far as it goes until the load is stopped."""
         phases = self.program.phases
         for number, phase in enumerate(phases):
             if all(isinstance(later, Hold) for later in phases[number:]):
@@ -71,14 +70,13 @@ class Engine:
                 if at == SKIPPED:
                     continue
                 if at == 0.0:
-                    return False
+                    return
             first = len(self.loop.peers.parts)
             going = self._do(number, phase, at)
             for part in self.loop.peers.parts[first:]:
                 part.stretch.seconds = time.monotonic() - at
             if not going:
-                return isinstance(phase, Hold) and phase.seconds is None and number == len(phases) - 1
-        return True
+                return
 
     def _released(self, number: int) -> float:
         """Wait for the moment of a phase; 0 if the load is stopped before."""

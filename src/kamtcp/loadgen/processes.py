@@ -204,7 +204,7 @@ class Load:
                 progress = self.progress()
                 if time.monotonic() >= following:
                     following = time.monotonic() + every
-                    reason = look(progress)
+                    reason = look(progress) or ("a worker ended before its time" if progress.ended else "")
                     if reason:
                         self.stop(reason)
                         break
