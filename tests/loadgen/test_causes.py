@@ -127,6 +127,7 @@ def test_a_killed_worker_is_counted_and_the_others_go_on() -> None:
         wait_for(load, lambda now: now.held == 40)
         load._workers[0].kill()
         wait_for(load, lambda now: now.ended == 1)
+        assert load.wait_settled(SOON)
         load.stop()
         result = checked(load.result())
     assert (result.load.offered, result.load.answered) == (40, 40)

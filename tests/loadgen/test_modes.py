@@ -288,6 +288,7 @@ def test_phases_of_a_profile_follow_each_other(responder: Started) -> None:
                 keepalive=Keepalive("ping", 0.1),
             ),
             Population("deaf", 5, behaviour="silent"),
+            Population("half", 5, behaviour="half-message"),
         ),
         (
             phases.Ramp(rate=400.0, share=0.5),
@@ -306,19 +307,22 @@ def test_phases_of_a_profile_follow_each_other(responder: Started) -> None:
     assert counted == [
         (0, "ramp", "browsers", 5),
         (0, "ramp", "deaf", 2),
+        (0, "ramp", "half", 2),
         (0, "ramp", "phones", 15),
         (1, "ramp", "browsers", 5),
         (1, "ramp", "deaf", 3),
+        (1, "ramp", "half", 3),
         (1, "ramp", "phones", 15),
         (3, "burst", "phones", 30),
         (4, "churn", "phones", 20),
         (6, "reconnect", "browsers", 5),
         (6, "reconnect", "deaf", 2),
+        (6, "reconnect", "half", 2),
         (6, "reconnect", "phones", 15),
         (7, "storm", "browsers", 10),
     ]
     assert result.load.failures.causes() == {}
-    assert result.held_end == 45 and result.load.lost == 0
+    assert result.held_end == 50 and result.load.lost == 0
     assert result.load.keepalives_answered >= 10
 
 
@@ -346,6 +350,9 @@ def test_tls_as_it_is_told(responder: Started) -> None:
     result = result_of(order(responder, 20, carrier="tls", tls=Tls(resume=True), concurrency=1))
     assert result.load.resumed == 19
     assert result_of(order(responder, 3, carrier="tls", tls=Tls(highest="1.2"))).load.answered == 3
+    old = result_of(order(responder, 3, carrier="tls", tls=Tls(highest="1.1")))
+    assert old.load.failures.causes() == {"tls": 3}
+    assert all("alert" in which for which in old.load.details["tls"]), old.load.details
     refused = result_of(order(responder, 3, carrier="tls", tls=Tls(verify=True, server_name="localhost")))
     assert refused.load.details == {"tls": {"certificate_verify_failed": 3}}
     with pytest.raises(Exception, match="no-such-cipher"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from kamtcp import __version__
 from kamtcp.cli.encode import encode
 from kamtcp.diagnose.finding import Finding
 from kamtcp.loadgen.budget import Line
-from kamtcp.loadgen.result import Percentiles, Row
+from kamtcp.loadgen.result import Percentiles
 from kamtcp.loadgen.tally import Tally
 from kamtcp.model.absent import Absent
 
@@ -40,6 +41,18 @@ class Part(Struct, frozen=True):
     offered_rate: float | None
     answered_rate: float | None
     tally: Tally
+
+
+class Second(Struct, frozen=True):
+    """A second of the load, or several in a long one: connections since the one before; `held` at its end, `at`."""
+
+    at: int
+    offered: int
+    answered: int
+    failed: int
+    lost: int
+    keepalives: int
+    held: int
 
 
 class Document(Struct, frozen=True):
@@ -76,7 +89,7 @@ class Document(Struct, frozen=True):
     peak_bytes: int
     parts: tuple[Part, ...]
     trickle: Tally
-    rows: tuple[Row, ...]
+    rows: tuple[Second, ...]
     losses: tuple[float, ...]
     doubts: tuple[str, ...]
     stopped: str
@@ -124,7 +137,7 @@ def document(outcome: Outcome, exit_code: int) -> bytes:
             for each in result.stretches
         ),
         trickle=result.trickle,
-        rows=result.rows,
+        rows=tuple(Second(*astuple(row)) for row in result.rows),
         losses=result.losses,
         doubts=result.doubts,
         stopped=result.stopped,

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.reference import version_tuple
 from kamtcp.cli import load_order, out
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.load_live import Live as LiveLine
@@ -99,6 +100,8 @@ def exit_code(outcome: Outcome) -> Exit:
     tally = outcome.result.load
     if tally.failures.total() or tally.lost or outcome.result.gave or outcome.gave_way:
         return Exit.FINDINGS
+    if outcome.result.stopped not in ("", "interrupted"):
+        return Exit.FINDINGS  # the probe was lost, a disk fills: what ended it is a finding
     if outcome.result.doubts or outcome.result.stopped:
         return Exit.BLIND
     return Exit.OK
@@ -128,6 +131,7 @@ def _load(options: argparse.Namespace) -> Outcome:
     bounds = Bounds(drops=options.most_drops, log_bytes=options.most_log << 20)
     guard = Guard(host, options.netns, files, bounds, time.monotonic())
     probed = options.probe if options.probe is not None else allowed.kind is not Kind.FREE
+    _warn_of_pings(order, witness)
     began = time.monotonic()
     _end_as_interrupted()
     order = replace(order, sources=blocks)
@@ -142,6 +146,16 @@ def _load(options: argparse.Namespace) -> Outcome:
     return Outcome(
         aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched, instance is not None, linear
     )  # fmt: skip
+
+
+def _warn_of_pings(order: Order, witness: Witness) -> None:
+    """From 5.7.3 on a connection without one complete SIP message is closed, and pings are none."""
+    instance = witness.instance
+    if order.question not in ("crlf", "ping") or instance is None or isinstance(instance.version, Absent):
+        return
+    if version_tuple(instance.version) >= (5, 7, 3):
+        out.complain(f"kamtcp load: Kamailio {instance.version} closes connections that bring no SIP message within"
+                     " tcp_msg_data_timeout (20 s): pings are none, --options is one")  # fmt: skip
 
 
 def most_at_once(options: argparse.Namespace, order: Order, profile: Profile | None) -> int:

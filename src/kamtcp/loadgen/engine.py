@@ -14,6 +14,7 @@ from kamtcp.loadgen.loop import Loop
 from kamtcp.loadgen.program import Arrive, Burst, Close, Hold, Open, Phase, Program, Storm
 from kamtcp.loadgen.result import WorkerResult
 from kamtcp.loadgen.storm import Surge
+from kamtcp.loadgen.times import MANY
 
 _READY, _SETTLED = FIELDS.index("ready"), FIELDS.index("settled")
 
@@ -24,6 +25,8 @@ class Engine:
     def __init__(self, program: Program, board: Board) -> None:
         self.program, self.board, self.row = program, board, board.row(program.worker)
         self.loop = Loop(program, board)
+        if max(program.of_worker(place) for place in range(len(program.clients))) >= MANY:
+            import kamtcp.loadgen.histogram  # noqa: F401  (numpy takes 0.1 s, which must not fall into the run)
         self.seconds: float | None = None  # from the start until all was settled
 
     def run(self) -> WorkerResult:
