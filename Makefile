@@ -9,6 +9,7 @@ test: ready packages       ## all tests (about 10 minutes; tests that can't run 
 
 faults: ready packages     ## kamtcp load while something goes wrong, up to 25 minutes; goes on where it was interrupted
 	@.venv/bin/python -m pytest tests/faults --faults --write-faults $(PYTEST)
+
 truth: ready packages      ## each ceiling made to happen, up to 25 minutes; TRUTH=--disposable-host for values of this machine
 	@.venv/bin/python -m pytest tests/truth --truth --write-truth $(TRUTH)
 

@@ -33,7 +33,9 @@ def hold(*more: str, count: int = COUNT, duration: int = 60, timeout: int = 3) -
 
 def processes(running: Running, role: Role) -> tuple[int, ...]:
     """Its processes of one role, as this machine numbers them."""
-    found = next(each for each in take(Live(), only=str(running.pid)).instances if each.attendant == running.pid)
+    found = next(
+        each for each in take(Live(), only=str(running.pid)).instances if each.attendant == running.pid
+    )
     return tuple(each.pid for each in found.of_role(role))
 
 
@@ -83,8 +85,21 @@ def storm_over_restart(stage: Stage) -> Found:
     """The server is away when the clients of a storm come back: they try again until all are served."""
     with kamailio(SERVER) as running:
         host = running.standin
-        words = ("storm", TARGET, "--connections", str(COUNT), "--rate", "400", "--within", "4", "--duration", "2")
-        with stage.load(host, *words, "--backoff", "fixed", "--first", "0.5", "--jitter", "0", *QUIET) as load:
+        words = (
+            "storm",
+            TARGET,
+            "--connections",
+            str(COUNT),
+            "--rate",
+            "400",
+            "--within",
+            "4",
+            "--duration",
+            "2",
+        )
+        with stage.load(
+            host, *words, "--backoff", "fixed", "--first", "0.5", "--jitter", "0", *QUIET
+        ) as load:
             load.held(COUNT)
             until(lambda: at_server(host, PORT) < COUNT // 2, "the storm")
             running.stop()
@@ -191,8 +206,15 @@ CASES = (
     Case("killed-unprobed", "Kamailio killed in a hold, without the probe", partial(killed, probe=False)),
     Case("restarted", "Kamailio killed and started again in a hold", restarted, quick=True),
     Case("storm-over-restart", "Kamailio away while a storm comes back", storm_over_restart),
-    Case("workers-stopped", "TCP workers stopped, 200 connections", partial(workers_stopped, count=200), quick=True),
-    Case("workers-stopped-many", "TCP workers stopped, 3,000 connections", partial(workers_stopped, count=3000)),
+    Case(
+        "workers-stopped",
+        "TCP workers stopped, 200 connections",
+        partial(workers_stopped, count=200),
+        quick=True,
+    ),
+    Case(
+        "workers-stopped-many", "TCP workers stopped, 3,000 connections", partial(workers_stopped, count=3000)
+    ),
     Case("main-stopped", "tcp main stopped", main_stopped, quick=True),
     Case("probe-lost", "tcp main and its workers stopped in a hold", probe_lost),
     Case("half-dropped", "every second packet dropped (nft)", half_dropped),

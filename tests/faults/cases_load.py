@@ -56,8 +56,29 @@ def told_to_end(stage: Stage, *, number: int, held: int) -> Found:
 CASES = (
     Case("worker-killed", "a process of the load killed", worker_killed, code=3, quick=True),
     Case("parent-killed", "the load killed", parent_killed, code=-signal.SIGKILL, quick=True),
-    Case("interrupt-holding", "Ctrl-C while holding", partial(told_to_end, number=signal.SIGINT, held=COUNT), code=3, quick=True),
-    Case("interrupt-opening", "Ctrl-C while opening", partial(told_to_end, number=signal.SIGINT, held=20), code=None),
-    Case("term-holding", "SIGTERM while holding", partial(told_to_end, number=signal.SIGTERM, held=COUNT), code=3),
-    Case("hangup-holding", "SIGHUP while holding", partial(told_to_end, number=signal.SIGHUP, held=COUNT), code=3),
+    Case(
+        "interrupt-holding",
+        "Ctrl-C while holding",
+        partial(told_to_end, number=signal.SIGINT, held=COUNT),
+        code=3,
+        quick=True,
+    ),
+    Case(
+        "interrupt-opening",
+        "Ctrl-C while opening",
+        partial(told_to_end, number=signal.SIGINT, held=20),
+        code=None,
+    ),
+    Case(
+        "term-holding",
+        "SIGTERM while holding",
+        partial(told_to_end, number=signal.SIGTERM, held=COUNT),
+        code=3,
+    ),
+    Case(
+        "hangup-holding",
+        "SIGHUP while holding",
+        partial(told_to_end, number=signal.SIGHUP, held=COUNT),
+        code=3,
+    ),
 )

@@ -51,7 +51,10 @@ def nobody_listens(stage: Stage) -> Found:
 
 def no_room(stage: Stage) -> Found:
     """Nobody accepts, and the queue holds 11: the rest sends its SYN again, in vain."""
-    with StandIn() as host, stage.responder(host, place("tcp"), fault="stall-accept", more=("--backlog", "10")):
+    with (
+        StandIn() as host,
+        stage.responder(host, place("tcp"), fault="stall-accept", more=("--backlog", "10")),
+    ):
         found = stage.loaded(host, "hold", place("tcp"), *WORDS)
     assert found.result.failures == {"no_answer": 11, "connect_timeout": COUNT - 11}
     assert sum(found.result.syn_retried.values()) == COUNT - 11
@@ -87,8 +90,16 @@ def expired(stage: Stage, *, verify: bool) -> Found:
     return found
 
 
-def _case(name: str, told: str, fault: str, carrier: str, wanted: Wanted, code: int = 1, quick: bool = False) -> Case:
-    return Case(name, f"{told} ({carrier})", partial(against, fault=fault, carrier=carrier, wanted=wanted), code, quick)
+def _case(  # noqa: PLR0917
+    name: str, told: str, fault: str, carrier: str, wanted: Wanted, code: int = 1, quick: bool = False
+) -> Case:
+    return Case(
+        name,
+        f"{told} ({carrier})",
+        partial(against, fault=fault, carrier=carrier, wanted=wanted),
+        code,
+        quick,
+    )
 
 
 CASES = (

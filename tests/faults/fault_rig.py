@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from msgspec import Struct
@@ -74,7 +75,9 @@ class Found(Struct, frozen=True):
 class Started:
     """A load that runs; `finish` waits for its end. Leaving the context kills it and whatever it started."""
 
-    def __init__(self, host: StandIn, words: tuple[str, ...], folder: Path, state: Path, *, inside: bool) -> None:
+    def __init__(
+        self, host: StandIn, words: tuple[str, ...], folder: Path, state: Path, *, inside: bool
+    ) -> None:
         self.host, self.out = host, folder / f"load{len(list(folder.iterdir()))}"
         self.token = f"{os.getpid()}.{time.monotonic_ns()}"
         self.began = time.monotonic()
@@ -85,7 +88,7 @@ class Started:
             env=environment(state) | {MARK: self.token}, cwd="/", start_new_session=True,
         )  # fmt: skip
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,7 +164,9 @@ class Stage(Struct):
 
 
 @contextmanager
-def kamailio(config: Scenario, *, shm: int = 64, log: bool = False, name: str = "faults") -> Iterator[Running]:
+def kamailio(
+    config: Scenario, *, shm: int = 64, log: bool = False, name: str = "faults"
+) -> Iterator[Running]:
     """A Kamailio in a stand-in host of its own, raised in descriptors."""
     with (
         StandIn(packages_root(), name=name) as host,
@@ -173,7 +178,13 @@ def kamailio(config: Scenario, *, shm: int = 64, log: bool = False, name: str = 
 def environment(state: Path) -> dict[str, str]:
     """Of a kamtcp that leaves nothing on this machine."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "error", "LC_ALL": "C.UTF-8", "KAMTCP_STATE": str(state)}
+    return {
+        **kept,
+        "PYTHONPATH": str(SOURCE),
+        "PYTHONWARNINGS": "error",
+        "LC_ALL": "C.UTF-8",
+        "KAMTCP_STATE": str(state),
+    }
 
 
 def until(

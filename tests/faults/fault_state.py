@@ -53,6 +53,10 @@ def digest(case: Case) -> str:
     """Of all that a case depends on."""
     total = hashlib.sha256(f"{platform.release()} {platform.machine()}".encode())
     code = getattr(case.play, "func", case.play).__code__
-    for path in (*sorted((CHECKOUT / "src" / "kamtcp").rglob("*.py")), HERE / "fault_rig.py", Path(code.co_filename)):
+    for path in (
+        *sorted((CHECKOUT / "src" / "kamtcp").rglob("*.py")),
+        HERE / "fault_rig.py",
+        Path(code.co_filename),
+    ):
         total.update(path.read_bytes())
     return total.hexdigest()[:16]

@@ -35,7 +35,9 @@ def retries(tally: Tally, linear: int | Absent) -> list[str]:
             " accept queue, or packets were lost"
         )
     if slow := tally.answer_slow.get(0):
-        found.append(f"open at once, answered late though nothing was lost: {slow:,}; the server took its time")
+        found.append(
+            f"open at once, answered late though nothing was lost: {slow:,}; the server took its time"
+        )
     return found
 
 

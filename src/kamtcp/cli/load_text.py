@@ -104,7 +104,11 @@ def _lost(result: Result) -> str:
     if not result.losses:
         return count
     first, last = f"{result.losses[0]:.1f}", f"{result.losses[-1]:.1f}"
-    return f"{count}, {first} s after the start" if first == last else f"{count}, {first} to {last} s after the start"
+    return (
+        f"{count}, {first} s after the start"
+        if first == last
+        else f"{count}, {first} to {last} s after the start"
+    )
 
 
 def _failures(outcome: Outcome, screen: Screen) -> list[str]:

@@ -27,7 +27,9 @@ def of_main(change: Change) -> Cured | None:
         return None
     if main.stopped:
         return _go_on((main,))
-    why = Cure("find out what it waits for: that is what it does not accept for; a longer queue only delays this")
+    why = Cure(
+        "find out what it waits for: that is what it does not accept for; a longer queue only delays this"
+    )
     return Cured(text_for(_WAITS, change.after), no_cure("nothing is accepted before tcp main goes on"), why)
 
 
@@ -43,5 +45,7 @@ def _go_on(held: Sequence[Process]) -> Cured:
     return Cured(
         _STATE.format(files=files),
         Cure("let them go on, unless a debugger holds them on purpose", f"kill -CONT {pids}"),
-        Cure("find out who stopped them: a debugger, a freezer, SIGSTOP; TracerPid in the same file tells the first"),
+        Cure(
+            "find out who stopped them: a debugger, a freezer, SIGSTOP; TracerPid in the same file tells the first"
+        ),
     )

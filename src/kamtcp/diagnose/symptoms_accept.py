@@ -78,7 +78,11 @@ def _queue(change: Change, ladder: Ladder, code: str) -> Signs:
 
 def _state(change: Change) -> str:
     main = change.after.tcp_main
-    return "is stopped (state T)" if not isinstance(main, Absent) and main.stopped else "waits for something else"
+    return (
+        "is stopped (state T)"
+        if not isinstance(main, Absent) and main.stopped
+        else "waits for something else"
+    )
 
 
 def _of_clients(change: Change) -> str:

@@ -97,7 +97,9 @@ def lost(change: Change, ladder: Ladder) -> Signs:
         return
     again, sent = change.grew("Tcp.RetransSegs"), change.grew("Tcp.OutSegs")
     listens, queues = change.grew("TcpExt.ListenDrops"), change.grew("TcpExt.TCPReqQFullDrop")
-    backlog = growth(change.before.machine.softnet_dropped, change.after.machine.softnet_dropped, "softnet_stat")
+    backlog = growth(
+        change.before.machine.softnet_dropped, change.after.machine.softnet_dropped, "softnet_stat"
+    )
     if isinstance(again, Absent) or isinstance(sent, Absent) or isinstance(listens, Absent):
         yield from lacking(again, sent, listens)
         return
@@ -110,7 +112,9 @@ def lost(change: Change, ladder: Ladder) -> Signs:
 
 def _of_lost(change: Change) -> Cured:
     see = "{enter}nstat -az TcpRetransSegs TcpOutSegs; {enter}nft list ruleset"
-    path = Cure("find who drops them: firewall rules, link errors, a shaper, a middlebox; from both ends, with tcpdump")
+    path = Cure(
+        "find who drops them: firewall rules, link errors, a shaper, a middlebox; from both ends, with tcpdump"
+    )
     return Cured(text_for(see, change.after), no_cure("who drops the packets has to be found first"), path)
 
 

@@ -49,11 +49,12 @@ def late(change: Change, _: Ladder) -> Signs:
         yield change.client.late
 
 
-
 def _of_gone(change: Change) -> Cured:
     if change.instance is None:
         return Cured(_LOG, _START, _WHY)
-    clear = Cure("end those that are left, then start it", "systemctl restart kamailio", "drops every connection")
+    clear = Cure(
+        "end those that are left, then start it", "systemctl restart kamailio", "drops every connection"
+    )
     return Cured(_ORPHANS, no_cure("a process can't be given back its parent"), clear)
 
 
