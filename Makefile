@@ -1,11 +1,14 @@
 # make run and make test do all of their own set-up, under the checkout; nothing is installed on the machine.
-.PHONY: run test truth lint types docs bench packages ready clean help
+.PHONY: run test faults lint types docs bench packages ready clean help truth
 
 run: ready packages        ## a real check of this machine, and of a real Kamailio under 500 connections
 	@.venv/bin/python scripts/first_run.py
 
 test: ready packages       ## all tests (about 10 minutes; tests that can't run here say why)
 	@.venv/bin/python -m pytest $(PYTEST)
+
+faults: ready packages     ## kamtcp load while something goes wrong, up to 25 minutes; goes on where it was interrupted
+	@.venv/bin/python -m pytest tests/faults --faults --write-faults $(PYTEST)
 
 truth: ready packages      ## each ceiling made to happen, up to 25 minutes; TRUTH=--disposable-host for values of this machine
 	@.venv/bin/python -m pytest tests/truth --truth --write-truth $(TRUTH)

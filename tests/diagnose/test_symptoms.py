@@ -28,7 +28,7 @@ def counters(**values: int) -> dict[str, Any]:
     return {"counters": Counters(dict.fromkeys(names, 0) | names)}
 
 
-ZERO = dict.fromkeys(("TcpExt.ListenOverflows", "TcpExt.TCPReqQFullDoCookies", "TcpExt.TCPReqQFullDrop", "TcpExt.SyncookiesRecv", "Tcp.PassiveOpens", "TcpExt.TCPTimeWaitOverflow", "TcpExt.TCPAbortOnMemory", "TcpExt.TCPMemoryPressures"), 0)  # fmt: skip
+ZERO = dict.fromkeys(("TcpExt.ListenOverflows", "TcpExt.TCPReqQFullDoCookies", "TcpExt.TCPReqQFullDrop", "TcpExt.SyncookiesRecv", "Tcp.PassiveOpens", "TcpExt.TCPTimeWaitOverflow", "TcpExt.TCPAbortOnMemory", "TcpExt.TCPMemoryPressures", "Tcp.RetransSegs", "Tcp.OutSegs", "TcpExt.ListenDrops"), 0)  # fmt: skip
 
 
 def counted(**values: int) -> dict[str, Any]:
@@ -91,6 +91,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "SYS052": (outbound(28_232), outbound(14_000)),
     "SYS053": ({"conntrack_count": 262_144}, {"conntrack_count": 262_144, "conntrack_active": False}),
     "SYS054": ({"softnet_dropped": 4}, {"softnet_time_squeeze": 4}),
+    "SYS055": (
+        {**client(offered=100, answered=97, connect_timeout=3), **counted(Tcp__RetransSegs=50, Tcp__OutSegs=900, TcpExt__ListenDrops=0)},
+        {**client(offered=100, answered=97, connect_timeout=3), **counted(Tcp__RetransSegs=50, Tcp__OutSegs=900, TcpExt__ListenDrops=50)},
+    ),
     "SRV050": ({"attendant": 9812}, {"uptime_seconds": 3}),
     "SRV051": ({"kamailio": False}, {}),
     "GEN050": (client(local_ports=3), client(refused=3)),
@@ -157,6 +161,33 @@ def test_a_spinning_tcp_main_is_said_to_spin():
     assert "100% of a core" in found[0].evidence
 
 
+def test_stopped_workers_are_told_with_few_connections_and_let_go_on():
+    few = client(offered=200, answered=0, no_answer=200)
+    found = judge(change({**few, "workers": {"state": "T"}})).findings
+    assert [each.code for each in found] == ["ACC055"]
+    assert "4 of 4 TCP workers are stopped" in found[0].evidence
+    assert found[0].now.line == "kill -CONT 821 822 823 824"
+    assert not codes(few)
+
+
+def test_no_longer_queue_is_advised_where_nobody_accepts():
+    found = judge(change(dropped(50, 1025, main={"state": "T"}))).findings
+    assert found[0].now.line == "kill -CONT 831"
+    waits = judge(change(dropped(50, 1025))).findings[0]
+    assert "somaxconn" not in waits.for_good.text
+    assert not waits.now.possible
+
+
+def test_children_without_their_main_process_are_no_restart():
+    found = judge(change({"attendant": 821})).findings
+    assert [each.code for each in found] == ["SRV051"]
+    assert "pid 821" in found[0].evidence
+
+
+def test_retransmissions_without_a_load_are_the_phones():
+    assert not codes(counted(Tcp__RetransSegs=50, Tcp__OutSegs=900, TcpExt__ListenDrops=0))
+
+
 def test_counters_that_went_back_tell_nothing():
     said = judge(change(counted(), counted(TcpExt__TCPTimeWaitOverflow=9)))
     assert not said.findings
@@ -169,7 +200,7 @@ def test_a_restart_ends_the_counting():
 
 
 @pytest.mark.parametrize(
-    "code", [each.code for each in ALL if not each.code.startswith(("GEN", "SRV", "ACC055"))]
+    "code", [each.code for each in ALL if not each.code.startswith(("GEN", "SRV", "ACC055", "SYS055"))]
 )
 def test_a_blind_look_is_not_a_healthy_one(code: str):
     """Nothing could be seen: no symptom is named, and each that needs eyes says what it lacked."""

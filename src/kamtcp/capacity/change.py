@@ -41,7 +41,17 @@ class Change(Struct, frozen=True):
     def restarted(self) -> bool:
         """Whether the second look saw another run of Kamailio."""
         first, second = self.before.instance, self.after.instance
-        return first is not None and second is not None and first.attendant != second.attendant
+        if first is None or second is None or self.orphaned:
+            return False
+        return first.attendant != second.attendant
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether its main process is gone and others of the same run live on: the second look takes one of them for it."""
+        first, second = self.before.instance, self.after.instance
+        if first is None or second is None or first.attendant == second.attendant:
+            return False
+        return second.attendant in {each.pid for each in first.processes}
 
     def grew(self, name: str) -> int | Absent:
         """Growth of a counter of the namespace ("TcpExt.ListenOverflows")."""

@@ -14,16 +14,14 @@ _INDENT = " " * 8
 
 def lines(verdict: Verdict, screen: Screen) -> list[str]:
     """All findings, worst first; then those that the operator accepts, as loud as the others."""
-    found = [each for each in verdict.findings if not each.accepted]
+    found = tuple(each for each in verdict.findings if not each.accepted)
     accepted = [each for each in verdict.findings if each.accepted]
     if found:
-        out = [screen.style(f" findings ({_counts(found)})", "bold")]
+        out = of(found, screen, "findings")
     else:
         other = " but accepted ones" if accepted else ""
         seen = " in what could be seen" if verdict.blind else ""
         out = [screen.style(f" findings: none{other}{seen}", "bold")]
-    for finding in found:
-        out += _finding(finding, screen)
     if accepted:
         heading = wrapped(
             f"accepted findings, which don't count ({_counts(accepted)})", screen.width, "   ", " "

@@ -50,6 +50,8 @@ class Outcome(Struct, frozen=True):
         predicted: what the ladder said before would give first; None without a Kamailio there.
         judgement: what gave way.
         unwatched: what was not watched while it ran, and why.
+        watched: whether there was a Kamailio at the target to look into.
+        syn_linear: tcp_syn_linear_timeouts where the clients are.
     """
 
     aim: Aim
@@ -60,6 +62,8 @@ class Outcome(Struct, frozen=True):
     predicted: Ceiling | None
     judgement: Judgement
     unwatched: tuple[str, ...]
+    watched: bool
+    syn_linear: int | Absent
 
     @property
     def gave_way(self) -> tuple[Finding, ...]:
@@ -96,6 +100,8 @@ def exit_code(outcome: Outcome) -> Exit:
     tally = outcome.result.load
     if tally.failures.total() or tally.lost or outcome.result.gave or outcome.gave_way:
         return Exit.FINDINGS
+    if outcome.result.stopped not in ("", "interrupted"):
+        return Exit.FINDINGS  # the probe was lost, a disk fills: what ended it is a finding
     if outcome.result.doubts or outcome.result.stopped:
         return Exit.BLIND
     return Exit.OK
@@ -136,7 +142,10 @@ def _load(options: argparse.Namespace) -> Outcome:
             result = watch.over(load)
         judgement = witness.judgement(watch.client(result))
     unwatched = guard.unseen() + (() if probed else ("no SIP probe ran beside it (--probe)",))
-    return Outcome(aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched)
+    linear = witness.looks[0].verdict.situation.sysctl("net.ipv4.tcp_syn_linear_timeouts")
+    return Outcome(
+        aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched, instance is not None, linear
+    )  # fmt: skip
 
 
 def _warn_of_pings(order: Order, witness: Witness) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kamtcp.cli import findings_text
+from kamtcp.cli.load_retries import retries
 from kamtcp.cli.wrap import Screen, wrapped
-from kamtcp.loadgen.result import Percentiles, Stretch
+from kamtcp.loadgen.result import Percentiles, Result, Stretch
+from kamtcp.loadgen.tally import Tally
 
 if TYPE_CHECKING:
     from kamtcp.cli.load_run import Outcome
@@ -19,11 +21,11 @@ _STAGES = {
 #: what a cause of failure means to an operator
 CAUSES = {
     "refused": "refused: nobody listens there (RST)",
-    "connect_timeout": "no connection in time: SYNs were dropped",
+    "connect_timeout": "no connection in time: SYNs were dropped or lost",
     "reset": "reset before an answer",
     "closed_before_answer": "closed before an answer",
-    "handshake_timeout": "accepted, but TLS or WebSocket never finished",
-    "no_answer": "accepted, but never served",
+    "handshake_timeout": "open, but TLS or WebSocket never finished",
+    "no_answer": "open, but never answered",
     "tls": "TLS handshake failed",
     "http_status": "WebSocket upgrade refused",
     "sip_status": "SIP said no",
@@ -46,15 +48,14 @@ def text(outcome: Outcome, screen: Screen) -> str:
 
 def _head(outcome: Outcome, screen: Screen) -> list[str]:
     result, tally = outcome.result, outcome.result.load
-    failed = tally.failures.total()
     if outcome.kind == "ramp" and result.sustained is not None:
         first = f"Held up to {result.sustained:,.0f}" + (
             f"; then {result.gave}." if result.gave else ", and nothing gave."
         )
-    elif not failed and not tally.lost:
-        first = f"All {tally.offered:,} connections were served."
+    elif tally.clients:
+        first = _of_storm(tally)
     else:
-        first = f"{tally.answered:,} of {tally.offered:,} connections were served, {failed:,} were not, {tally.lost:,} were lost."
+        first = _of_connections(tally)
     out = [screen.style(line, "bold") for line in wrapped(first, screen.width, "")]
     if outcome.predicted is not None:
         before = outcome.predicted
@@ -66,15 +67,48 @@ def _head(outcome: Outcome, screen: Screen) -> list[str]:
         out += _row("ended", f"before its end: {result.stopped}", screen)
     out += _row(
         "held",
-        f"{result.held_end:,} at the end, never fewer than {result.held_min:,}; {tally.lost:,} lost",
+        f"{result.held_end:,} at the end, never fewer than {result.held_min:,}; {_lost(result)}",
         screen,
     )
     if tally.clients:
         out += _row("storm", f"{tally.clients:,} clients lost their connection, {tally.served:,} are back,"
                     f" {tally.given_up:,} gave up, with {tally.offered:,} tries", screen)  # fmt: skip
-    out += _row("took", f"{result.seconds:.1f} s; the load used {result.cpu_seconds:.1f} s of CPU in {result.workers} processes,"
-                f" {result.peak_bytes / 2**20:,.0f} MiB", screen)  # fmt: skip
+    processes = "1 process" if result.workers == 1 else f"{result.workers} processes"
+    out += _row("took", f"{result.seconds:.1f} s until each was answered or had failed; the load used"
+                f" {result.cpu_seconds:.1f} s of CPU in {processes}, {result.peak_bytes / 2**20:,.0f} MiB", screen)  # fmt: skip
     return [*out, ""]
+
+
+def _of_connections(tally: Tally) -> str:
+    failed = tally.failures.total()
+    if not tally.offered:
+        return "0 of 0 connections were served: it ended before the first was due."
+    if not failed:
+        all_or = "all" if tally.lost == tally.answered else f"{tally.lost:,}"
+        then = f", then {all_or} of them were lost" if tally.lost else ""
+        return f"All {tally.offered:,} connections were served{then}."
+    lost = f", {tally.lost:,} were lost afterwards" if tally.lost else ""
+    return f"{tally.answered:,} of {tally.offered:,} connections were served, {failed:,} were not{lost}."
+
+
+def _of_storm(tally: Tally) -> str:
+    failed = tally.failures.total()
+    tries = f" after {failed:,} failed tries" if failed else ""
+    if tally.served == tally.clients:
+        return f"All {tally.clients:,} clients that lost their connection are back{tries}."
+    return f"{tally.served:,} of {tally.clients:,} clients that lost their connection are back{tries}."
+
+
+def _lost(result: Result) -> str:
+    count = f"{result.load.lost:,} lost"
+    if not result.losses:
+        return count
+    first, last = f"{result.losses[0]:.1f}", f"{result.losses[-1]:.1f}"
+    return (
+        f"{count}, {first} s after the start"
+        if first == last
+        else f"{count}, {first} to {last} s after the start"
+    )
 
 
 def _failures(outcome: Outcome, screen: Screen) -> list[str]:
@@ -100,11 +134,12 @@ def _failures(outcome: Outcome, screen: Screen) -> list[str]:
 def _gave_way(outcome: Outcome, screen: Screen) -> list[str]:
     found = outcome.gave_way
     if not found:
-        return (
-            [screen.style(" gave way: nothing that could be seen", "bold"), ""]
-            if outcome.result.load.failures.total()
-            else []
-        )
+        if not outcome.result.load.failures.total():
+            return []
+        where = "nothing that could be seen" if outcome.watched else (
+            "nothing of this machine; no Kamailio was found at the target"
+        )  # fmt: skip
+        return [screen.style(f" gave way: {where}", "bold"), ""]
     return [*findings_text.of(found, screen, "gave way"), ""]
 
 
@@ -122,22 +157,14 @@ def _times(outcome: Outcome, screen: Screen) -> list[str]:
         )
     ]
     out += [_distribution(name, found) for name, found in stages]
-    tally = result.load
-    if tally.syn_retried:
-        out += wrapped("SYN sent again by: " + _times_of(tally.syn_retried), screen.width, _INDENT, " ")
-    if tally.answer_slow:
-        out += wrapped("open at once, answered late by: " + _times_of(tally.answer_slow)
-                       + " (their last ACK met a full accept queue, or the server was busy)", screen.width, _INDENT, " ")  # fmt: skip
+    for each in retries(result.load, outcome.syn_linear):
+        out += wrapped(each, screen.width, _INDENT, " ")
     return [*out, ""]
 
 
 def _distribution(name: str, found: Percentiles) -> str:
     values = (found.p50, found.p90, found.p99, found.p999, found.highest)
     return f" {name:<30}" + "".join(f"{value:>9.4f}" if value < 100 else f"{value:>9.1f}" for value in values)
-
-
-def _times_of(counts: dict[int, int]) -> str:
-    return ", ".join(f"{count:,} ({retries}×)" for retries, count in sorted(counts.items()))
 
 
 def _steps(outcome: Outcome, screen: Screen) -> list[str]:

@@ -204,6 +204,7 @@ ALL: tuple[Code, ...] = (
     Code("SYS052", "ports-to-one-destination-out", _F, "All local ports towards one destination are in use: connect() fails; nothing counts it.", "Linux net/ipv4/inet_hashtables.c __inet_hash_connect()"),
     Code("SYS053", "conntrack-table-full", _F, "The conntrack table is full: packets of new connections are dropped.", "Linux net/netfilter/nf_conntrack_core.c __nf_conntrack_alloc()"),
     Code("SYS054", "packet-backlog-overflow", _H, "A CPU's backlog of packets was full: packets of loopback, veth or RPS were dropped.", "Linux net/core/dev.c enqueue_to_backlog()"),
+    Code("SYS055", "packets-lost", _H, "Packets between the clients and this machine are lost: seconds in connect and answer that no queue explains.", "Linux net/ipv4/tcp_output.c __tcp_retransmit_skb(): LINUX_MIB_RETRANSSEGS"),
     Code("SRV050", "kamailio-restarted", _F, "Kamailio was restarted: every connection was dropped.", "two looks at its main process"),
     Code("SRV051", "kamailio-gone", _F, "Kamailio is not running any more.", "two looks at its main process"),
     Code("GEN050", "load-out-of-ports", _I, "The load ran out of source ports: its own limit, not the server's.", "man ip(7)"),

@@ -44,12 +44,17 @@ _LINES = {
 
 def line_for(ceiling: str, s: Situation) -> str:
     """The line, with the pids and the namespace of this instance."""
+    return text_for(_LINES[ceiling], s)
+
+
+def text_for(line: str, s: Situation) -> str:
+    """A line with {enter}, {main}, {workers}, {kamcmd} filled in for this instance."""
     instance = s.instance
     main = "PID" if instance is None or isinstance(s.tcp_main, Absent) else str(s.tcp_main.pid)
     away = instance is not None and s.namespace.id != s.machine.netns
     enter = f"nsenter -t {instance.attendant} -n " if away and instance is not None else ""
     workers = " ".join(str(worker.pid) for worker in s.workers) if instance is not None else ""
-    return _LINES[ceiling].format(main=main, enter=enter, workers=workers, kamcmd=kamcmd(s))
+    return line.format(main=main, enter=enter, workers=workers, kamcmd=kamcmd(s))
 
 
 def kamcmd(s: Situation) -> str:

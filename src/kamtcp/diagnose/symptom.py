@@ -37,21 +37,22 @@ class Symptom(Struct, frozen=True):
         ceiling: name of the ceiling that was met, whose shell line and cures it has; "" where none was.
         judge: the ladder is that of the second look; yields nothing where all is well.
         silences: codes of symptoms that are mere consequences of this one.
-        cured: where no ceiling explains it.
+        cured: where no ceiling explains it; a function says whether that is so this time.
     """
 
     code: str
     ceiling: str
     judge: Callable[[Change, Ladder], Signs]
     silences: tuple[str, ...] = ()
-    cured: Cured | None = None
+    cured: Cured | Callable[[Change], Cured | None] | None = None
 
 
 def named(symptom: Symptom, evidence: str, change: Change, ladder: Ladder) -> Finding:
     """The finding of a symptom that was seen."""
     code = BY_CODE[symptom.code]
-    if symptom.cured is not None:
-        return finding(code, evidence, symptom.cured.see, symptom.cured.now, symptom.cured.for_good)
+    cured = symptom.cured(change) if callable(symptom.cured) else symptom.cured
+    if cured is not None:
+        return finding(code, evidence, cured.see, cured.now, cured.for_good)
     s = change.after
     found = next((each for each in ladder.all if each.name == symptom.ceiling), None)
     if found is None:

@@ -31,7 +31,7 @@ ALL: tuple[Symptom, ...] = (
 )
 
 #: those that speak of the machine or of the load and need no Kamailio
-WITHOUT_KAMAILIO = frozenset({"SRV051", "FDS052", "MEM053", "SYS050", "SYS051", "SYS052", "SYS053", "SYS054", "GEN050", "GEN051", "GEN052"})  # fmt: skip
+WITHOUT_KAMAILIO = frozenset({"SRV051", "FDS052", "MEM053", "SYS050", "SYS051", "SYS052", "SYS053", "SYS054", "SYS055", "GEN050", "GEN051", "GEN052"})  # fmt: skip
 
 
 def judge(change: Change, ladder: Ladder | None = None) -> Judgement:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from kamtcp.capacity.change import Change, growth
 from kamtcp.capacity.ladder import Ladder
+from kamtcp.diagnose import hung
 from kamtcp.diagnose.rule import lacking
 from kamtcp.diagnose.symptom import Signs, Symptom
 from kamtcp.model.absent import Absent
@@ -68,11 +69,20 @@ def _queue(change: Change, ladder: Ladder, code: str) -> Signs:
     busy = "" if isinstance(share, Absent) else f"; tcp main used {share:.0%} of a core"
     queue = f"{where} dropped {dropped:,} for want of room, its queue holds {worst.backlog + 1:,} ({worst.queued:,} in it now)"
     why = {
-        "ACC050": "nobody accepts: tcp main is stopped or waits",
+        "ACC050": f"nobody accepts: tcp main {_state(change)}",
         "ACC051": "more came at once than the queue holds",
         "ACC052": "tcp main can't accept faster",
     }[code]
     yield f"{queue}; {why}{busy}{_of_clients(change)}"
+
+
+def _state(change: Change) -> str:
+    main = change.after.tcp_main
+    return (
+        "is stopped (state T)"
+        if not isinstance(main, Absent) and main.stopped
+        else "waits for something else"
+    )
 
 
 def _of_clients(change: Change) -> str:
@@ -153,19 +163,22 @@ def hand_off(change: Change, ladder: Ladder) -> Signs:
     silent = change.failed("no_answer", "closed_before_answer", "reset")
     ceiling = next((each for each in ladder.rates if each.name == "hand-off"), None)
     burst = change.client.offered if change.client else 0
-    suspected = silent and ceiling and isinstance(ceiling.limit, int) and burst > ceiling.limit
+    held = hung.stopped_workers(change)
+    beyond = bool(ceiling and isinstance(ceiling.limit, int) and burst > ceiling.limit)
+    suspected = silent and (beyond or held)
     if not logged and not suspected:
         return
     lines = f"{logged:,} new lines in the log: the sockets to the workers are full" if logged else ""
     losses = f"{silent:,} of {burst:,} connections were open but not answered" if suspected else ""
-    yield "; ".join(filter(None, (lines, losses)))
+    idle = f"{len(held)} of {len(change.after.workers)} TCP workers are stopped (state T)" if held else ""
+    yield "; ".join(filter(None, (lines, losses, idle)))
 
 
 SYMPTOMS = (
-    Symptom("ACC050", "accept-queue", stalled, silences=("ACC053", "ACC055")),
-    Symptom("ACC052", "accept-queue", saturated, silences=("ACC053",)),
+    Symptom("ACC050", "accept-queue", stalled, ("ACC051", "ACC052", "ACC053", "ACC055"), hung.of_main),
+    Symptom("ACC052", "accept-queue", saturated, silences=("ACC051", "ACC053")),
     Symptom("ACC051", "accept-queue", burst, silences=("ACC053",)),
     Symptom("ACC054", "syn-queue", flood),
     Symptom("ACC053", "syn-queue", syn_queue),
-    Symptom("ACC055", "hand-off", hand_off),
+    Symptom("ACC055", "hand-off", hand_off, cured=hung.of_workers),
 )

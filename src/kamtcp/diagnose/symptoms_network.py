@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from kamtcp.capacity.change import Change, growth
 from kamtcp.capacity.ladder import Ladder
+from kamtcp.diagnose.finding import Cure, no_cure
 from kamtcp.diagnose.rule import lacking
-from kamtcp.diagnose.symptom import Signs, Symptom
+from kamtcp.diagnose.see import text_for
+from kamtcp.diagnose.symptom import Cured, Signs, Symptom
 from kamtcp.model.absent import Absent
 from kamtcp.model.machine import counter
 
 _FULL = 0.99
+#: of the segments sent, and at least: from there on a path that a load goes over loses packets
+_LOST_SHARE, _LOST_LEAST = 0.01, 20
 
 
 def time_wait(change: Change, ladder: Ladder) -> Signs:
@@ -84,9 +88,40 @@ def packet_backlog(change: Change, ladder: Ladder) -> Signs:
     yield from lacking(more)
 
 
+def lost(change: Change, ladder: Ladder) -> Signs:
+    """Segments were sent again although no queue of this machine dropped them. Told only of a load: phones always lose some."""
+    client = change.client
+    if client is None or not client.connect_slow + client.answer_slow + client.failed(
+        "connect_timeout", "no_answer", "handshake_timeout"
+    ):
+        return
+    again, sent = change.grew("Tcp.RetransSegs"), change.grew("Tcp.OutSegs")
+    listens, queues = change.grew("TcpExt.ListenDrops"), change.grew("TcpExt.TCPReqQFullDrop")
+    backlog = growth(
+        change.before.machine.softnet_dropped, change.after.machine.softnet_dropped, "softnet_stat"
+    )
+    if isinstance(again, Absent) or isinstance(sent, Absent) or isinstance(listens, Absent):
+        yield from lacking(again, sent, listens)
+        return
+    if any(isinstance(each, int) and each for each in (listens, queues, backlog)):
+        return  # dropped by this machine, which has a name
+    if again >= _LOST_LEAST and again >= _LOST_SHARE * (sent + again):
+        syns = f"; {client.connect_slow:,} clients had to send their SYN again" if client.connect_slow else ""
+        yield f"{again:,} segments were sent again, beside {sent:,}, and no queue here dropped any{syns}"
+
+
+def _of_lost(change: Change) -> Cured:
+    see = "{enter}nstat -az TcpRetransSegs TcpOutSegs; {enter}nft list ruleset"
+    path = Cure(
+        "find who drops them: firewall rules, link errors, a shaper, a middlebox; from both ends, with tcpdump"
+    )
+    return Cured(text_for(see, change.after), no_cure("who drops the packets has to be found first"), path)
+
+
 SYMPTOMS = (
-    Symptom("SYS053", "conntrack-table", conntrack, silences=("ACC055",)),
+    Symptom("SYS053", "conntrack-table", conntrack, silences=("ACC055", "SYS055")),
     Symptom("SYS054", "packet-backlog", packet_backlog),
+    Symptom("SYS055", "", lost, cured=_of_lost),
     Symptom("SYS052", "ephemeral-ports", ports),
     Symptom("SYS051", "orphans", orphans),
     Symptom("SYS050", "time-wait-buckets", time_wait),

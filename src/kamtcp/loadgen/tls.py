@@ -26,7 +26,9 @@ class TlsError(Exception):
     """The peer speaks no TLS, sent an alert, or isn't trusted. `reason`: OpenSSL's word for it, in lower case."""
 
     def __init__(self, error: ssl.SSLError) -> None:
-        self.reason = (error.reason or "no reason given").lower()
+        # of a certificate that isn't trusted OpenSSL says why: "certificate has expired"
+        verify = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else ""
+        self.reason = (verify or error.reason or "no reason given").lower()
         super().__init__(self.reason)
 
 

@@ -54,15 +54,15 @@ class Witness:
 
     @property
     def predicted(self) -> Ceiling | None:
-        """What the ladder said before the load would give first."""
-        return self.looks[0].verdict.binding
+        """What the ladder said before the load would give first; None without a Kamailio at the target."""
+        return None if self.instance is None else self.looks[0].verdict.binding
 
     def look(self, client: Client) -> None:
         """Look again."""
         self.looks.append(Look(self._verdict(), client))
 
     def judgement(self, client: Client) -> Judgement:
-        """What gave way, over all looks, worst first; each symptom as it was first seen.
+        """What gave way, over all looks, worst first; each symptom as it was last seen.
 
         Args:
             client: what the clients saw in the end.
@@ -75,7 +75,7 @@ class Witness:
             change = Change(before.situation, later.verdict.situation, seen)
             said = symptoms.judge(change, later.verdict.ladder)
             for each in said.findings:
-                found.setdefault(each.code, each)
+                found[each.code] = each
             unjudged.update(dict.fromkeys(said.unjudged))
         return Judgement(symptoms.causes(found.values()), tuple(unjudged))
 

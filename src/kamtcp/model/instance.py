@@ -32,6 +32,7 @@ class Process(Struct, frozen=True):
         cpu_ticks: user and system, in clock ticks since it started.
         bounding: CapBnd: what it, and whoever it was before it changed its user, could ever be allowed.
         pkg_used_bytes, pkg_total_bytes: private memory pool, as the process last reported it.
+        state: of its first thread, as proc(5) has it ("S", "R", "T": stopped); "" where it was not looked at.
     """
 
     pid: int
@@ -49,6 +50,12 @@ class Process(Struct, frozen=True):
     pkg_used_bytes: int | Absent
     pkg_total_bytes: int | Absent
     bounding: int | Absent = Absent("CapBnd", Why.NOT_ASKED)
+    state: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger holds it."""
+        return self.state in ("T", "t")
 
     @property
     def label(self) -> str:

@@ -73,6 +73,7 @@ def _one(
         cpu_ticks=stat.utime_ticks + stat.stime_ticks,
         pkg_used_bytes=missing if pool is None else pool.real_used,
         pkg_total_bytes=missing if pool is None else pool.total_size,
+        state=stat.state,
         bounding=status if isinstance(status, Absent) else status.cap_bounding,
     )
 
