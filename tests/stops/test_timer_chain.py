@@ -14,7 +14,6 @@ from itertools import pairwise
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
-from timer_rig import GONE, Cable, Phone, watch
 
 from kamtcp.capacity.situation import Situation
 from kamtcp.capacity.timer import KAMAILIO, KERNEL, Timer, named
@@ -27,6 +26,7 @@ from kamtcp.rehearse.kamailio import packages_root, start_kamailio
 from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
 from stop_rig import predict
+from timer_rig import GONE, Cable, Phone, watch
 
 #: a timer is never early by more than a look at the sockets; late by one, and by a busy machine
 EARLY, LATE = 0.3, 2.0
