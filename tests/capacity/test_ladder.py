@@ -22,6 +22,16 @@ def test_the_lowest_stands_first_and_what_limits_nothing_last():
     assert isinstance(ladder.held[-1].at, Unlimited)
 
 
+def test_what_this_mix_never_meets_stands_by_its_own_limit_above_all_that_it_meets():
+    ladder = build(situation())
+    for part in (ladder.held, ladder.rates):
+        met = [isinstance(each.at, int) for each in part]
+        assert met == sorted(met, reverse=True)
+        limits = [each.limit for each in part if not isinstance(each.at, int) and isinstance(each.limit, int)]
+        assert len(limits) > 1
+        assert limits == sorted(limits)
+
+
 def test_ceilings_at_the_same_number_keep_the_order_of_the_catalogue():
     ladder = build(situation(parameters={"tcp_max_connections": 994}, main={"nofile_soft": 1024}))
     assert [each.name for each in ladder.held[:2]] == ["tcp-max-connections", "tcp-main-descriptors"]

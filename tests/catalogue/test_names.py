@@ -17,6 +17,8 @@ from kamtcp.catalogue.names import find, fold, spellings
         ("sysctl:net.core.somaxconn", "net.core.somaxconn"),
         ("net.core.somaxconn=4096", "net.core.somaxconn"),
         (" somaxconn ", "net.core.somaxconn"),
+        ("core/somaxconn", "net.core.somaxconn"),
+        ("epoll.max_user_instances", "fs.epoll.max_user_instances"),
         ("SOMAXCONN", "net.core.somaxconn"),
         ("ListenOverflows", "TcpExt.ListenOverflows"),
         ("TcpExt.ListenOverflows", "TcpExt.ListenOverflows"),

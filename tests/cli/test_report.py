@@ -46,7 +46,7 @@ CASES = {
 
 def report(name: str, screen: Screen = PLAIN) -> str:
     changes, where = CASES[name]
-    return text(verdict(**changes), where, screen, save_hint="kamtcp check --connections 1000 --save-target")
+    return text(verdict(**changes), where, screen, save_hint="kamtcp check --connections N --save-target")
 
 
 def shell_lines(name: str) -> set[str]:
@@ -146,3 +146,9 @@ def test_without_a_target_nothing_is_called_one():
     assert "highest seen 400" in held
     assert "target" not in held.lower()
     assert "highest use seen 400" in shown
+
+
+def test_a_restart_is_priced_once_and_then_referred_to():
+    flat = " ".join(report("stock").split())
+    assert flat.count("risk: a restart drops") == 1
+    assert "risk: as for FDS001" in flat

@@ -233,7 +233,7 @@ class TestTheCommand:
     def test_the_offer_is_made_where_there_is_no_target(self, capsys):
         said = " ".join(run(capsys, "check").out.split())
         assert "No target. Judged by the highest use seen, 400 connections." in said
-        assert "To keep one: kamtcp check --connections 1000 --save-target" in said
+        assert "To keep one: kamtcp check --connections 400 --save-target" in said
 
     def test_a_host_without_a_target_is_judged_by_its_transports_of_now(self):
         """Else one with TLS connections would be told a ceiling of plain ones."""

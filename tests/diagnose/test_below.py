@@ -102,7 +102,7 @@ class TestCures:
             == "tcp_max_connections=22000 in /etc/kamailio/kamailio.cfg:41; takes a restart"
         )
         assert found.for_good.risk == (
-            "a restart drops 400 connections; if all come back at once, up to 400 a second are served: all in about 1 s"
+            "a restart drops 400 connections; if all come back at once, up to 22,222 a second are served: all in about 1 s"
         )
 
     def test_a_restart_that_overruns_the_hand_off_says_so(self):

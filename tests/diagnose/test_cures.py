@@ -77,7 +77,7 @@ class TestTheCureReaches:
             workers={"nofile_soft": 512},
         )
         lines = {each.for_good.text for each in found.findings if each.code.startswith("FDS0")}
-        assert len([each for each in found.findings if each.code.startswith("FDS0")]) == 5
+        assert len([each for each in found.findings if each.code.startswith("FDS0")]) == 4
         assert len(lines) == 1
 
     def test_it_is_not_a_limit_that_aborts_the_next_start(self):

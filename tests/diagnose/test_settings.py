@@ -203,6 +203,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def test_a_soft_limit_too_low_for_what_is_promised_is_one_finding():
+    """FDS001 has the same cure as FDS006, and says more."""
+    assert {each.code for each in verdict(main={"nofile_soft": 1024}).findings} & {"FDS001", "FDS006"} == {
+        "FDS001"
+    }
+
+
 def found(changes: dict[str, Any], code: str) -> list[Finding]:
     return [each for each in verdict(**changes).findings if each.code == code]
 

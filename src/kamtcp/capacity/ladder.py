@@ -53,9 +53,11 @@ def build(s: Situation) -> Ladder:
     )
 
 
-def _height(ceiling: Ceiling) -> float:
-    """Where it stands on the ladder; what limits nothing stands above all numbers."""
-    return ceiling.at if isinstance(ceiling.at, int) else float("inf")
+def _height(ceiling: Ceiling) -> tuple[int, float]:
+    """Where it stands on the ladder; what limits nothing of this mix stands above all numbers, by its own limit."""
+    if isinstance(ceiling.at, int):
+        return (0, ceiling.at)
+    return (1, ceiling.limit if isinstance(ceiling.limit, int) else float("inf"))
 
 
 def stops(ladder: Ladder) -> tuple[Ceiling, ...]:

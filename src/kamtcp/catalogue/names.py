@@ -2,7 +2,7 @@
 
 Tried in order, the first that finds something counts: the id, an alias, or the last part of an id ("somaxconn",
 "ListenOverflows") as written; without regard to case, with "/" for "." and "-" for "_"; as Kamailio's RPC spells what
-the file calls tcp_something ("keepidle", "max_connections(soft)").
+the file calls tcp_something ("keepidle", "max_connections(soft)"); the last parts of an id ("epoll.max_user_watches").
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ def find(name: str) -> tuple[Entry, ...]:
         if wanted in exact:
             return exact[wanted]
     key = fold(bare).removesuffix("(soft)")
-    return folded.get(key) or last.get(key) or folded.get(f"tcp_{key}", ())
+    return folded.get(key) or last.get(key) or folded.get(f"tcp_{key}", ()) or _ending(key)
+
+
+def _ending(key: str) -> tuple[Entry, ...]:
+    """Entries whose id ends in these parts, two or more: epoll.max_user_watches."""
+    if not all(key.partition(".")[::2]):
+        return ()
+    return tuple(each for each in entries().values() if fold(each.id).endswith(f".{key}"))
 
 
 def fold(name: str) -> str:

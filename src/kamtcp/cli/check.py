@@ -138,7 +138,9 @@ def _accepted(path: str) -> AcceptFile:
 
 def _hint(verdict: Verdict) -> str:
     """The line that keeps what is used now as the target, transports and all."""
-    count, mix = max(verdict.situation.target.connections or 0, 1000), verdict.situation.mix
+    count, mix = verdict.situation.target.connections, verdict.situation.mix
+    if not count:
+        return "kamtcp check --connections N --save-target"
     shares = (("--tls", mix.tls), ("--ws", mix.ws), ("--wss", mix.wss))
     parts = "".join(f" {option} {int(share * count)}" for option, share in shares if int(share * count))
     return f"kamtcp check --connections {count}{parts} --save-target"

@@ -10,14 +10,17 @@ from kamtcp.diagnose.finding import Cure, Finding
 from kamtcp.diagnose.verdict import Verdict
 
 _INDENT = " " * 8
+#: characters of a risk, such as what a restart costs, that is told once and then referred to
+_LONG = 80
 
 
 def lines(verdict: Verdict, screen: Screen) -> list[str]:
     """All findings, worst first; then those that the operator accepts, as loud as the others."""
     found = tuple(each for each in verdict.findings if not each.accepted)
     accepted = [each for each in verdict.findings if each.accepted]
+    told: dict[str, str] = {}
     if found:
-        out = of(found, screen, "findings")
+        out = of(found, screen, "findings", told)
     else:
         other = " but accepted ones" if accepted else ""
         seen = " in what could be seen" if verdict.blind else ""
@@ -28,15 +31,16 @@ def lines(verdict: Verdict, screen: Screen) -> list[str]:
         )
         out += ["", *(screen.style(each, "bold") for each in heading)]
     for finding in accepted:
-        out += _finding(finding, screen)
+        out += _finding(finding, screen, told)
     return [*out, ""]
 
 
-def of(found: Sequence[Finding], screen: Screen, title: str) -> list[str]:
-    """These findings, under a title that counts them."""
+def of(found: Sequence[Finding], screen: Screen, title: str, told: dict[str, str] | None = None) -> list[str]:
+    """These findings, under a title that counts them; `told` as `_finding` has it."""
     out = [screen.style(f" {title} ({_counts(found)})", "bold")]
+    told = {} if told is None else told
     for finding in found:
-        out += _finding(finding, screen)
+        out += _finding(finding, screen, told)
     return out
 
 
@@ -45,7 +49,8 @@ def _counts(found: Sequence[Finding]) -> str:
     return ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
 
 
-def _finding(finding: Finding, screen: Screen) -> list[str]:
+def _finding(finding: Finding, screen: Screen, told: dict[str, str]) -> list[str]:
+    """One finding; `told` has the long risks that were printed, and the code of the finding that said it first."""
     colour = {"fatal": "red", "high": "red", "medium": "yellow"}.get(finding.severity.value, "dim")
     head = f" {finding.code} {finding.name}"
     level = finding.severity.value
@@ -53,8 +58,9 @@ def _finding(finding: Finding, screen: Screen) -> list[str]:
     out += [screen.style(each, "yellow") for each in _acceptance(finding, screen)]
     out += wrapped(finding.evidence, screen.width, _INDENT)
     out.append(f"{_INDENT}see: {finding.see}")
-    out += _cure("now:      ", finding.now, screen)
-    out += _cure("for good: ", finding.for_good, screen)
+    for label, cure in (("now:      ", finding.now), ("for good: ", finding.for_good)):
+        first = told.setdefault(cure.risk, finding.code) if len(cure.risk) > _LONG else finding.code
+        out += _cure(label, cure, cure.risk if first == finding.code else f"as for {first}", screen)
     return out
 
 
@@ -71,12 +77,12 @@ def _acceptance(finding: Finding, screen: Screen) -> list[str]:
     return wrapped(said, screen.width, _INDENT)
 
 
-def _cure(label: str, cure: Cure, screen: Screen) -> list[str]:
+def _cure(label: str, cure: Cure, risk: str, screen: Screen) -> list[str]:
     text = cure.text if cure.possible or cure.text.startswith("not possible") else f"none: {cure.text}"
     deeper = _INDENT + " " * len(label)
     out = wrapped(text, screen.width, deeper, _INDENT + label)
     if cure.line:
         out.append(f"{deeper}{cure.line}")  # whole: it is meant to be run as printed
-    if cure.risk:
-        out += wrapped(f"risk: {cure.risk}", screen.width, deeper)
+    if risk:
+        out += wrapped(f"risk: {risk}", screen.width, deeper)
     return out

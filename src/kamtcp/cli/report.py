@@ -122,11 +122,11 @@ def _target(verdict: Verdict, where: str) -> str:
     if target.connections:
         wanted.append(f"{target.connections:,} connections")
     if target.rate:
-        wanted.append(f"{target.rate:g} new a second")
+        wanted.append(f"{target.rate:,.10g} new a second")
     if target.storm:
         wanted.append(f"a storm of {target.storm:,} in {target.storm_seconds:g} s")
     wanted += [f"{count:,} to {name}" for name, count in target.outbound.items()]
-    wanted += [f"{rate:g} a second to {name}" for name, rate in target.outbound_rate.items()]
+    wanted += [f"{rate:,.10g} a second to {name}" for name, rate in target.outbound_rate.items()]
     if verdict.target_met is False:
         verdict_text = "NOT MET"
     elif verdict.blind:
@@ -211,7 +211,8 @@ def _ceiling(ceiling: Ceiling, screen: Screen, goal: str) -> list[str]:
 def _unseen(verdict: Verdict, screen: Screen) -> list[str]:
     lines: list[str] = []
     if verdict.ladder.unseen or verdict.unseen:
-        lines.append(screen.style(" not seen", "bold"))
+        denied = any("EACCES" in str(each) for each in verdict.unseen)
+        lines.append(screen.style(" not seen" + (" (root sees more)" if denied else ""), "bold"))
     names = {each.name for each in verdict.blind}
     for ceiling in verdict.ladder.unseen:
         blind = "; could lie below" if ceiling.name in names else ""

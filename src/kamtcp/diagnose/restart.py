@@ -18,17 +18,20 @@ def cost(s: Situation, ladder: Ladder) -> str:
     if opened == 0:
         return "a restart drops no connection now"
     rates = {each.name: each.at for each in ladder.rates if isinstance(each.at, int)}
-    per_second = min(
-        rates.get("accept-rate", opened), rates.get("tls-handshakes", opened) if s.mix.encrypted else opened
-    )
-    seconds = max(1, round(opened / max(1, per_second)))
+    speeds = [
+        rates[name]
+        for name in ("accept-rate", *(("tls-handshakes",) if s.mix.encrypted else ()))
+        if name in rates
+    ]
+    dropped = f"a restart drops {opened:,} connections"
+    if not speeds:
+        return f"{dropped}; how fast they can come back could not be told"
+    per_second = max(1, min(speeds))
+    seconds = max(1, round(opened / per_second))
     handoff = rates.get("hand-off")
     stall = (
         f", {HANDOFF_STALL_SECONDS} s more if they come at one instant"
         if handoff is not None and opened > handoff
         else ""
     )
-    return (
-        f"a restart drops {opened:,} connections; if all come back at once, up to {min(opened, max(1, per_second)):,}"
-        f" a second are served: all in about {seconds} s{stall}"
-    )
+    return f"{dropped}; if all come back at once, up to {per_second:,} a second are served: all in about {seconds} s{stall}"

@@ -73,6 +73,9 @@ def soft_below_hard(s: Situation, ladder: Ladder) -> Said:
         return
     if isinstance(soft, Unlimited) or soft == hard:
         return
+    promised = s.number("tcp_max_connections")
+    if isinstance(promised, int) and soft < promised + 5 * s.require().process_count:
+        return  # FDS001 says so, with the same cure
     shown = "unlimited" if isinstance(hard, Unlimited) else f"{hard:,}"
     need = _needed(s)
     yield finding(
