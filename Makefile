@@ -1,11 +1,14 @@
 # make run and make test do all of their own set-up, under the checkout; nothing is installed on the machine.
-.PHONY: run test lint types docs bench packages ready clean help
+.PHONY: run test truth lint types docs bench packages ready clean help
 
 run: ready packages        ## a real check of this machine, and of a real Kamailio under 500 connections
 	@.venv/bin/python scripts/first_run.py
 
 test: ready packages       ## all tests (about 10 minutes; tests that can't run here say why)
 	@.venv/bin/python -m pytest $(PYTEST)
+
+truth: ready packages      ## each ceiling made to happen, up to 25 minutes; TRUTH=--disposable-host for values of this machine
+	@.venv/bin/python -m pytest tests/truth --truth --write-truth $(TRUTH)
 
 lint: ready                ## ruff, import contracts, spelling, generated files fresh
 	@.venv/bin/ruff check src tests scripts benchmarks

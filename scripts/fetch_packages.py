@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 
-PACKAGES = ("kamailio", "kamailio-tls-modules", "kamailio-websocket-modules", "sip-tester")
+PACKAGES = ("kamailio", "kamailio-tls-modules", "kamailio-websocket-modules", "sip-tester", "nftables")
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

@@ -59,8 +59,9 @@ CASES = [
     ("nr-open", {"sysctls": {"fs.nr_open": "1024"}}, 994, 994, "1024 (fs.nr_open) - 30 (other descriptors)"),
     ("file-max", {}, 995_400, 995_400,
      "400 (open connections) + 1000000 (fs.file-max) - 5000 (files open on this machine)"),
-    ("epoll-watches", {}, 1_000_000, 1_000_000,
-     "2000000 (fs.epoll.max_user_watches) / 2 (watches per active connection, tcp main and a worker)"),
+    # one watch a connection; 14 processes, 4 workers, 2 listeners and 10 more
+    ("epoll-watches", {}, 1_999_970, 1_999_970,
+     "2000000 (fs.epoll.max_user_watches) - 30 (watches of its own, usual for this number of processes)"),
     # 928 + 16384 + 104 = 17,416 bytes; 63,000,000 / 17,416 = 3,617.4
     ("shared-memory", {"shared_memory": shm(63_000_000)}, 4017, 4017,
      ("400 (open connections) + 63000000 (bytes free in shared memory) / 17416 (928 (struct tcp_connection)"
@@ -84,9 +85,9 @@ CASES = [
      ("400 (open connections) + (63000000 (bytes free in shared memory) - 7340032 (low_mem_threshold1: 512 KB x 14"
      " processes)) / 75916 (928 (struct tcp_connection) + 16384 (tcp_rd_buf_size) + 104 (per fragment of qm)"
      " + 58500 (TLS state, OpenSSL 3.0 without client certificate))")),
-    # (16,777,216 - (4,200,000 - 36 x 100,070) - 200,000) / 36 = 443,881.6, less 70
-    ("private-memory", {}, 443_811, 443_811,
-     ("(16777216 (private pool, -M) - 597480 (bytes used besides the table) - 200000 (bytes left for messages))"
+    # (16,777,216 - (4,200,000 - 36 x 100,070)) / 36 = 449,437.1, less 70
+    ("private-memory", {}, 449_367, 449_367,
+     ("(16777216 (private pool, -M) - 597480 (bytes used besides the table))"
      " / 36 (bytes per descriptor) - 70 (descriptors of processes)")),
     # 4,000 + 0.1 x (4,096 + 832) = 4,492.8; (12,000,000,000 - 4,000,000,000) / 4,492.8 = 1,780,626.8
     ("kernel-memory", {}, 1_781_026, 1_781_026,
@@ -113,8 +114,8 @@ CASES = [
      "4 x 262144 (net.ipv4.tcp_ehash_entries, shared with the host)"),
     ("conntrack-table", {}, 261_544, 261_544,
      "400 (open connections) + 262144 (nf_conntrack_max) - 1000 (entries now)"),
-    ("conntrack-table", {"target": {"rate": 500}}, 201_544, 201_544,
-     "400 (open connections) + 262144 (nf_conntrack_max) - 1000 (entries now) - 60000 (entries of closed flows at 500/s)"),
+    ("conntrack-table", {"target": {"rate": 500}}, 171_544, 171_544,
+     "400 (open connections) + 262144 (nf_conntrack_max) - 1000 (entries now) - 90000 (entries of closed flows at 500/s)"),
     ("orphans", {"sockstat": {"TCP.orphan": 72}}, 131_000, 131_000,
      "131072 (tcp_max_orphans) - 72 (orphans now, whole machine)"),
     ("ephemeral-ports", {}, 28_232, UNLIMITED, "28232 (ports of ip_local_port_range 32768-60999)"),

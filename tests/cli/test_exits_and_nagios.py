@@ -17,7 +17,7 @@ from situations import DENIED, verdict
 WORST = {
     Severity.FATAL: {"main": {"nofile_soft": 1024}},
     Severity.HIGH: {"workers": {"nofile_soft": 1024}},
-    Severity.MEDIUM: {"target": {"rate": 2000}},
+    Severity.MEDIUM: {"target": {"rate": 1300}},
     Severity.INFO: {"target": {"connections": 20_000}, "sysctls": {"net.ipv4.tcp_max_orphans": "10"}},
 }
 ORDER = [Severity.FATAL, Severity.HIGH, Severity.MEDIUM, Severity.INFO]
@@ -42,7 +42,7 @@ def test_what_could_lie_below_is_exit_3_and_a_finding_wins_over_it():
     assert exit_code(((verdict(**blind), ""),), Severity.HIGH) == Exit.BLIND
     assert exit_code(((verdict(**blind, main={"nofile_soft": 1024}), ""),), Severity.HIGH) == Exit.FINDINGS
     # a finding below --fail-on doesn't hide that something was not seen
-    assert exit_code(((verdict(**blind, target={"rate": 2000}), ""),), Severity.HIGH) == Exit.BLIND
+    assert exit_code(((verdict(**blind, target={"rate": 1300}), ""),), Severity.HIGH) == Exit.BLIND
 
 
 def test_the_worst_of_several_instances_counts():

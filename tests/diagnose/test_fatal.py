@@ -155,15 +155,15 @@ class TestMEM001:
     """-M that doesn't hold the tables for the tcp_max_connections in the file."""
 
     def test_it_fires_for_what_the_file_says_and_not_for_what_runs(self):
-        found = only("MEM001", parameters={"tcp_max_connections_file": 443_812})
+        found = only("MEM001", parameters={"tcp_max_connections_file": 449_368})
         assert found.evidence.startswith(
-            "tcp_max_connections=443,812 (/etc/kamailio/kamailio.cfg:41), but -M holds tables for 443,811: (16777216"
+            "tcp_max_connections=449,368 (/etc/kamailio/kamailio.cfg:41), but -M holds tables for 449,367: (16777216"
         )
-        # 36 x 443,812 x 1.25 + 2 MiB = 22,068,692 bytes
+        # 36 x 449,368 x 1.25 + 2 MiB = 22,318,712 bytes
         assert found.for_good.text == "-M 22 (PKG_MEMORY in /etc/default/kamailio)"
 
     def test_exactly_what_fits_starts(self):
-        assert codes(parameters={"tcp_max_connections_file": 443_811}) == []
+        assert codes(parameters={"tcp_max_connections_file": 449_367}) == []
 
     def test_a_file_that_does_not_say_leaves_what_runs(self):
         assert codes(parameters={"tcp_max_connections_file": None}) == []

@@ -127,6 +127,7 @@ def test_a_killed_worker_is_counted_and_the_others_go_on() -> None:
         wait_for(load, lambda now: now.held == 40)
         load._workers[0].kill()
         wait_for(load, lambda now: now.ended == 1)
+        assert load.wait_settled(SOON)
         load.stop()
         result = checked(load.result())
     assert (result.load.offered, result.load.answered) == (40, 40)
@@ -192,3 +193,37 @@ def test_nothing_is_left_open() -> None:
     with Started(["tcp:127.0.0.1:0"]) as server:
         result_of(order(server, 5))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_descriptors_of_the_generator_that_run_out_are_its_own_failure() -> None:
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n"
+        "from kamtcp.loadgen.order import Order; from kamtcp.loadgen.processes import Load\n"
+        "from kamtcp.loadgen.schedule import AtOnce\n"
+        "with Load(Order('127.0.0.1', int(sys.argv[1]), AtOnce(150)), sources=(), processes=1, i_own_this_host=True) as load:\n"
+        "    result = load.result()\n"
+        "print(result.load.offered, result.load.answered, result.load.failures.causes(), result.doubts)"
+    )
+    with Started(["tcp:127.0.0.1:0"]) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(port_of(server))],
+            capture_output=True, check=True, timeout=60, env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        )  # fmt: skip
+    offered, answered, rest = done.stdout.decode().split(maxsplit=2)
+    failed = 150 - int(answered)
+    assert int(offered) == 150 and failed > 50
+    assert rest.startswith(f"{{'local_descriptors': {failed}}}")
+    assert "descriptors" in rest.partition("}")[2]
+
+
+def test_a_watch_ends_when_a_worker_does() -> None:
+    with (
+        Started(["tcp:127.0.0.1:0"]) as server,
+        running(order(server, 40, hold_seconds=None), processes=2) as load,
+    ):
+        wait_for(load, lambda now: now.held == 40)
+        load._workers[0].kill()
+        end = time.monotonic() + SOON
+        result = checked(load.watch(lambda _: "it went on" if time.monotonic() > end else None, every=0.01))
+    assert result.stopped == "a worker ended before its time"
+    assert result.load.answered == 40

@@ -133,7 +133,8 @@ def test_a_churn_leaves_nothing_open_and_no_time_wait_of_ours(responder: Started
 @pytest.mark.parametrize("closing", ["fin", "rst"])
 def test_a_storm_is_over_when_all_are_served_again(responder: Started, closing: str) -> None:
     how = phases.Storm(within=0.2, closing=closing, seconds=SOON)  # type: ignore[arg-type]
-    result = result_of(order(responder, 50, mode=Mode.STORM, storm=how, closing=Closing.FIN))
+    what = order(responder, 50, mode=Mode.STORM, storm=how, closing=Closing.FIN)
+    result = result_of(what, processes=2 if closing == "rst" else 1)
     ramp, storm = result.stretches
     assert (ramp.kind, ramp.tally.answered) == ("ramp", 50)
     assert (storm.kind, storm.tally.clients, storm.tally.served) == ("storm", 50, 50)
@@ -287,6 +288,7 @@ def test_phases_of_a_profile_follow_each_other(responder: Started) -> None:
                 keepalive=Keepalive("ping", 0.1),
             ),
             Population("deaf", 5, behaviour="silent"),
+            Population("half", 5, behaviour="half-message"),
         ),
         (
             phases.Ramp(rate=400.0, share=0.5),
@@ -305,30 +307,39 @@ def test_phases_of_a_profile_follow_each_other(responder: Started) -> None:
     assert counted == [
         (0, "ramp", "browsers", 5),
         (0, "ramp", "deaf", 2),
+        (0, "ramp", "half", 2),
         (0, "ramp", "phones", 15),
         (1, "ramp", "browsers", 5),
         (1, "ramp", "deaf", 3),
+        (1, "ramp", "half", 3),
         (1, "ramp", "phones", 15),
         (3, "burst", "phones", 30),
         (4, "churn", "phones", 20),
         (6, "reconnect", "browsers", 5),
         (6, "reconnect", "deaf", 2),
+        (6, "reconnect", "half", 2),
         (6, "reconnect", "phones", 15),
         (7, "storm", "browsers", 10),
     ]
     assert result.load.failures.causes() == {}
-    assert result.held_end == 45 and result.load.lost == 0
+    assert result.held_end == 50 and result.load.lost == 0
     assert result.load.keepalives_answered >= 10
 
 
-def test_a_reader_that_does_not_read_fills_the_servers_socket() -> None:
-    """It asks and asks: in the end the server can't write any more, and the client can't either."""
+@pytest.mark.parametrize("rate", [0, 50])
+def test_a_slow_reader_asks_and_takes_little_of_the_answers(rate: int) -> None:
+    """In the end the server can't write any more, nor can the client."""
     profile = Profile(
-        (Population("slow", 2, keepalive=Keepalive("options", 0.001), behaviour="slow-reader", read_rate=0),),
+        (
+            Population(
+                "slow", 2, keepalive=Keepalive("options", 0.001), behaviour="slow-reader", read_rate=rate
+            ),
+        ),
         (phases.Ramp(seconds=0.1), phases.Hold(seconds=1000.0)),
     )
     with Started(["tcp:127.0.0.1:0"]) as server, running(order(server), profile=profile) as load:
         wait_for(load, lambda now: now.held == 2 and now.keepalives > 50)
+        wait_for(load, lambda now: time.monotonic() > load.board.start_at + (1.5 if rate else 0.0))
         load.stop()
         result = checked(load.result())
         assert result.load.keepalives_answered == 0
@@ -339,6 +350,9 @@ def test_tls_as_it_is_told(responder: Started) -> None:
     result = result_of(order(responder, 20, carrier="tls", tls=Tls(resume=True), concurrency=1))
     assert result.load.resumed == 19
     assert result_of(order(responder, 3, carrier="tls", tls=Tls(highest="1.2"))).load.answered == 3
+    old = result_of(order(responder, 3, carrier="tls", tls=Tls(highest="1.1")))
+    assert old.load.failures.causes() == {"tls": 3}
+    assert all("alert" in which for which in old.load.details["tls"]), old.load.details
     refused = result_of(order(responder, 3, carrier="tls", tls=Tls(verify=True, server_name="localhost")))
     assert refused.load.details == {"tls": {"certificate_verify_failed": 3}}
     with pytest.raises(Exception, match="no-such-cipher"):

@@ -40,7 +40,7 @@ def worker(tally: Tally, rows: list[Row], **more: object) -> WorkerResult:
     stretch = Stretch(0, "ramp", "", tally=tally, seconds=2.0, times={"answer": times.to_bytes()})
     values: dict[str, object] = {
         "held_min": 1, "held_end": 2, "seconds": 2.0, "cpu_seconds": 0.5, "rows": rows, "row_seconds": 1,
-        "losses": [], "longest_gap": 0.0, "peak_bytes": 10, "stopped": False,
+        "losses": [], "longest_gap": 0.0, "peak_bytes": 10
     } | more  # fmt: skip
     return WorkerResult([stretch], **values)  # type: ignore[arg-type]
 

@@ -43,12 +43,10 @@ def server() -> Iterator[Running]:
 
 def order(host: StandIn, count: int, carrier: str = "tcp", **more: object) -> Order:
     port = 5061 if carrier in ("tls", "wss") else 5060
-    more.setdefault("closing", Closing.FIN)
-    more.setdefault("answer_timeout", SOON)
-    more.setdefault("connect_timeout", SOON)
-    return Order(
-        host.address, port, Steady(count, 200.0), carrier=Carrier(carrier), netns_pid=host.pid, **more
-    )  # type: ignore[arg-type]
+    values = {
+        "schedule": Steady(count, 200.0), "closing": Closing.FIN, "connect_timeout": SOON, "answer_timeout": SOON,
+    } | more  # fmt: skip
+    return Order(host.address, port, carrier=Carrier(carrier), netns_pid=host.pid, **values)  # type: ignore[arg-type]
 
 
 @root
@@ -202,3 +200,24 @@ class TestAcceptQueue:
                 server.wait()
         ports = sorted(int(line.split()[2].rpartition(":")[2]) for line in shown.splitlines())
         assert ports[0] >= 20000 and ports[19] <= 20049 < ports[20] and ports[-1] <= 20099
+
+
+@root
+@kamailio
+@pytest.mark.kamailio
+def test_half_of_the_packets_lost_is_told_from_a_server_that_is_slow() -> None:
+    """Whatever comes of each connection, it is counted once, and retransmitted SYNs show."""
+    rules = (
+        "add table ip t; add chain ip t c { type filter hook input priority 0; };"
+        "add rule ip t c tcp dport 5060 numgen random mod 2 0 drop; add rule ip t c tcp sport 5060 numgen random mod 2 0 drop"
+    )
+    with StandIn(ROOT) as host, start_kamailio(host, config=Scenario()):
+        if host.run(["sh", "-c", "command -v nft"], check=False).returncode:
+            pytest.skip("no nft in the test packages")
+        host.run(["nft", rules])
+        what = order(host, 40, schedule=AtOnce(40), connect_timeout=2.5, answer_timeout=2.5)
+        with Load(what) as load:
+            result = checked(load.result())
+    assert result.load.offered == 40
+    assert result.load.failures.causes().keys() <= {"connect_timeout", "no_answer", "reset"}
+    assert sum(result.load.syn_retried.values()) > 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +15,6 @@ import pytest
 from msgspec import Struct
 
 from kamtcp.rehearse.kamailio import packages_root
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from stop_rig import Prediction
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "stop-points.md"

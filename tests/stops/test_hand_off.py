@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
+
+from kamtcp.rehearse.kamailio import Running
+from kamtcp.rehearse.scenario import Scenario
 from stop_rig import (
     HARD,
-    Prediction,
+    QUEUED,
     agreed_counts,
     burst,
     causes,
+    hanging,
+    let_off,
     log_of,
     lost,
+    overflow,
     predict,
     server,
     settle,
     workers,
 )
 
-from kamtcp.loadgen.processes import Load
-from kamtcp.rehearse.kamailio import Running
-from kamtcp.rehearse.scenario import Scenario
-
-QUEUED = "queue full"  # what tcp main logs for each connection that a worker's socket doesn't take
 MANY = 6000
 CONFIG = Scenario(tcp_max_connections=8000, tcp_children=4)
 
@@ -42,28 +39,6 @@ def running() -> Iterator[Running]:
 def logging_server() -> Iterator[Running]:
     with server(CONFIG, shm_megabytes=256, log=True) as found:
         yield found
-
-
-@contextmanager
-def hanging(pids: tuple[int, ...]) -> Iterator[None]:
-    """These processes do nothing for a while."""
-    try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
-def let_off(load: Load, after: float = 0.6) -> None:
-    """The instant, and time for tcp main to hand everything over."""
-    until = time.monotonic() + 20
-    while not load.board.burst_at:
-        load.progress()
-        assert time.monotonic() < until, load.progress()
-        time.sleep(0.005)
-    time.sleep(after)
 
 
 def test_the_sockets_to_four_hanging_workers_take_what_check_says(
@@ -92,20 +67,6 @@ def test_1100_at_one_instant_are_served_without_a_stall(running: Running) -> Non
     assert causes(result) == {} and not lost(result)
     assert result.load.answered == 1100
     assert result.latency is not None and result.latency.p99 < 1.0
-
-
-def overflow(running: Running, prediction: Prediction, load: Load) -> None:
-    """Let the burst off, and free the workers as soon as tcp main has found their sockets full.
-
-    How fast 6,000 requests come and 4 workers read depends on how busy the machine is; that they come faster than
-    the workers read is what the burst is about, so the workers wait for it.
-    """
-    with hanging(workers(prediction)):
-        until = time.monotonic() + 20
-        while QUEUED not in log_of(running):
-            load.progress()
-            assert time.monotonic() < until, load.progress()
-            time.sleep(0.005)
 
 
 def test_6000_at_one_instant_lose_connections_or_stall(

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from stop_rig import HARD, causes, command_line, judged, log_of, lost, order, predict, server, workers
 
 from kamtcp.diagnose.prlimit import CAP_SYS_RESOURCE
 from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.schedule import AtOnce
 from kamtcp.rehearse.scenario import Scenario
+from stop_rig import HARD, causes, command_line, judged, log_of, lost, order, predict, server, workers
 
 SOFT, WAITING = 1024, 150
 CONFIG = Scenario(tcp_max_connections=2048)

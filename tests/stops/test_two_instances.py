@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec import Struct
-from stop_rig import HARD, SOURCE, Prediction, command_line, judged, order, predict, settle
 
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.cli.record import scrubbed
@@ -31,6 +30,7 @@ from kamtcp.rehearse.kamailio import Running, packages_root, start_kamailio
 from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
 from kamtcp.survey.take import take
+from stop_rig import HARD, SOURCE, Prediction, command_line, judged, order, predict, settle
 
 OWN = {
     "net.core.somaxconn": 256,

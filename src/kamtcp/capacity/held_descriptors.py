@@ -10,6 +10,8 @@ from kamtcp.model.origin import Figure, Origin
 CAP_SYS_ADMIN = 21
 #: how long a worker keeps a connection after its last data: TCP_CHILD_TIMEOUT 5 s, and the tick that notices
 WORKER_HOLD_SECONDS = 6
+#: descriptors of a worker that are no connections, where it is not seen with fewer: 9 to 12, and 8 cached for sending
+WORKER_BASE = 20
 
 TCP_MAIN = Spec(
     "tcp-main-descriptors", "descriptors of tcp main", Kind.HELD, Effect.STOPS, "connections",
@@ -147,7 +149,7 @@ def worker_descriptors(s: Situation) -> Ceiling:
     if not finite:
         return WORKERS.none("RLIMIT_NOFILE of every worker is unlimited")
     low = Figure(min(finite), f"lowest RLIMIT_NOFILE soft of {len(workers)} workers", s.require().seen_as)
-    base = Figure(20, "descriptors of a worker that are not connections", Origin.REFERENCE)
+    base = _worker_base(s)
     goal = None if s.worst_second is None else round(s.worst_second * WORKER_HOLD_SECONDS)
     return WORKERS.met(
         int(len(workers) * (low.value - base.value)),
@@ -156,13 +158,25 @@ def worker_descriptors(s: Situation) -> Ceiling:
     )  # fmt: skip
 
 
+def _worker_base(s: Situation) -> Figure:
+    """What a worker has open besides connections: no more than the idlest one has now.
+
+    Source: Kamailio src/core/tcp_read.c handle_io(), which drops a connection whose descriptor doesn't fit.
+    """
+    counts = [worker.descriptors for worker in s.workers if isinstance(worker.descriptors, int)]
+    if counts and min(counts) < WORKER_BASE:
+        return Figure(min(counts), "descriptors of the idlest worker now", s.require().seen_as)
+    return Figure(WORKER_BASE, "descriptors of a worker that are not connections", Origin.REFERENCE)
+
+
 def _held_by_workers(s: Situation) -> int | Absent:
     counts = [worker.descriptors for worker in s.workers]
     absent = first_absent(*counts)
+    base = int(_worker_base(s).value)
     return (
         absent
         if absent is not None
-        else sum(max(0, count - 12) for count in counts if isinstance(count, int))
+        else sum(max(0, count - base) for count in counts if isinstance(count, int))
     )
 
 
@@ -203,14 +217,21 @@ def file_max(s: Situation) -> Ceiling:
 
 
 def epoll_watches(s: Situation) -> Ceiling:
-    """One watch for each connection in tcp main, a second one while a worker holds it; counted per user."""
+    """One watch for each connection: tcp main gives its own up before it hands one to a worker. Counted per user.
+
+    Source: Kamailio src/core/tcp_main.c handle_tcpconn_ev(), which calls io_watch_del() before send2child().
+    """
     limit = s.sysctl("fs.epoll.max_user_watches")
     if isinstance(limit, Absent):
         return EPOLL.unseen(limit, goal=s.goal_held)
     figure = Figure(limit, "fs.epoll.max_user_watches", Origin.READ)
-    per = Figure(2, "watches per active connection, tcp main and a worker", Origin.REFERENCE)
+    own = Figure(
+        _usual_base(s) if s.instance else 0,
+        "watches of its own, usual for this number of processes",
+        Origin.REFERENCE,
+    )
     return EPOLL.met(
-        limit // 2, f"{limit} ({figure.what}) / 2 ({per.what})", (figure, per),
-        now=s.opened if s.instance else 0, goal=s.goal_held,
-        note="watches of other processes of the same user are not seen and come off this",
+        int(limit - own.value), f"{limit} ({figure.what})" + (f" - {own.value:.0f} ({own.what})" if s.instance else ""),
+        (figure, own) if s.instance else (figure,), now=s.opened if s.instance else 0, goal=s.goal_held,
+        note="met: the connection is closed; watches of other processes of the same user are not seen and come off this",
     )  # fmt: skip

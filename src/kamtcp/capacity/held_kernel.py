@@ -119,6 +119,21 @@ def touched(s: Situation) -> Figure:
     return Figure(total, "bytes of shared memory touched per connection", Origin.REFERENCE)
 
 
+def _charged(s: Situation, version: int) -> Figure:
+    """What one connection adds to the charge of a memory cgroup, shared memory left aside.
+
+    Source: Linux net/core/sock.c sk_alloc() and net/ipv4/inet_connection_sock.c inet_csk_accept(), which charges an
+    accepted socket later, but only where version 2 accounts sockets.
+    """
+    price = kernel_price(s)
+    if version != 1:
+        return price
+    rest = max(0.0, price.value - reference.CGROUP_V1_UNCHARGED_BYTES)
+    return Figure(
+        rest, "kernel bytes per idle connection that a version 1 cgroup is charged", Origin.REFERENCE
+    )
+
+
 def cgroup_memory(s: Situation) -> Ceiling:
     """Connections until the cgroup's memory limit: socket objects of the kernel and pages of shared memory count."""
     cgroup = s.require().cgroup
@@ -130,7 +145,7 @@ def cgroup_memory(s: Situation) -> Ceiling:
         return CGROUP_MEMORY.unseen(
             unseen(cgroup.memory_limit_bytes, cgroup.memory_usage_bytes), goal=s.goal_held
         )
-    price, opened = kernel_price(s), s.opened_figure()
+    price, opened = _charged(s, cgroup.memory_version), s.opened_figure()
     limit = Figure(cgroup.memory_limit_bytes, f"memory limit of {cgroup.path}", Origin.READ)
     used = Figure(cgroup.memory_usage_bytes, "in use", Origin.READ)
     resident = touched(s)
@@ -139,6 +154,7 @@ def cgroup_memory(s: Situation) -> Ceiling:
         f"{opened.value:.0f} ({opened.what}) + ({limit.value:.0f} ({limit.what}) - {used.value:.0f} ({used.what}))"
         f" / ({price.value:.0f} ({price.what}) + {resident.value:.0f} ({resident.what}))",
         (opened, limit, used, price, resident), now=s.opened, goal=s.goal_held,
+        note="met: a process of Kamailio is killed, and the whole server ends",
     )  # fmt: skip
 
 

@@ -86,7 +86,8 @@ def tls_threshold(s: Situation) -> Figure:
 def private_memory(s: Situation) -> Ceiling:
     """The largest tcp_max_connections with which this Kamailio starts: 36 bytes each, in tcp main and every worker.
 
-    Beyond it the whole server exits at start; `kamailio -c` doesn't notice.
+    Beyond it the whole server exits at start; `kamailio -c` doesn't notice. It is the bound of the start alone: what
+    messages need besides is left to whoever sizes -M.
     """
     total, limit = s.number("pkg_bytes"), s.number("tcp_max_connections")
     if isinstance(total, Absent) or isinstance(limit, Absent):
@@ -96,18 +97,11 @@ def private_memory(s: Situation) -> Ceiling:
     top = limit if isinstance(hard, Absent) else hard
     each = Figure(reference.PKG_BYTES_PER_DESCRIPTOR, "bytes per descriptor", Origin.REFERENCE)
     base = _pkg_base(s, each.value * (top + 5 * s.require().process_count))
-    inputs: tuple[Figure, ...] = (pool, base)
-    less = f" - {base.value:.0f} ({base.what})"
-    if s.require().foreseen is None:  # whether one that is not started will start hangs on the table alone
-        spare = Figure(200_000, "bytes left for messages", Origin.REFERENCE)
-        inputs += (spare,)
-        less += f" - {spare.value:.0f} ({spare.what})"
-    room = pool.value - sum(figure.value for figure in inputs[1:])
     return PKG.met(
-        int(room // each.value) - 5 * s.require().process_count,
-        f"({pool.value:.0f} ({pool.what}){less}) / {each.value:.0f} ({each.what})"
-        f" - {5 * s.require().process_count} (descriptors of processes)",
-        (*inputs, each), now=top, goal=s.goal_held,
+        int((pool.value - base.value) // each.value) - 5 * s.require().process_count,
+        f"({pool.value:.0f} ({pool.what}) - {base.value:.0f} ({base.what}))"
+        f" / {each.value:.0f} ({each.what}) - {5 * s.require().process_count} (descriptors of processes)",
+        (pool, base, each), now=top, goal=s.goal_held,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ MIB = 1 << 20
 DESCRIPTOR_SPARE = 64
 #: a TIME-WAIT lasts 60 s; half as many again
 TW_SECONDS = 90
-#: watches of a connection: tcp main's, a worker's while it holds it, and one to spare
+#: watches of a connection: tcp main's or that of the worker which holds it, and two to spare
 WATCHES = 3
 SPARE = 1.5
 #: ports below belong to services

@@ -20,7 +20,7 @@ TIME_WAIT = Spec(
 CHURN = Spec(
     "conntrack-churn", "conntrack entries of closed flows", Kind.RATE, Effect.STOPS, "new connections per second",
     ("sysctl:net.netfilter.nf_conntrack_max", "nftables: notrack for the SIP ports"), "conntrack churn",
-    "Linux net/netfilter/nf_conntrack_proto_tcp.c: time_wait entries stay 120 s",
+    "Linux net/netfilter/nf_conntrack_proto_tcp.c: time_wait entries stay 120 s; nf_conntrack_core.c gc_worker()",
 )  # fmt: skip
 
 PORTS_RATE = Spec(
@@ -47,7 +47,7 @@ def time_wait_buckets(s: Situation) -> Ceiling:
 
 
 def conntrack_churn(s: Situation) -> Ceiling:
-    """New connections a second that conntrack has room for, since a closed flow stays two minutes in its table."""
+    """New connections a second that conntrack has room for, since a closed flow stays up to three minutes in its table."""
     if s.namespace.conntrack_active is False:
         return CHURN.none("no rule of this namespace tracks connections")
     limit = s.sysctl("net.netfilter.nf_conntrack_max")

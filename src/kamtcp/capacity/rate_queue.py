@@ -103,9 +103,9 @@ def syn_queue(s: Situation) -> Ceiling:
     listener, cookies = _tightest(s), s.sysctl("net.ipv4.tcp_syncookies")
     if isinstance(listener, Absent) or isinstance(cookies, Absent):
         return SYN_QUEUE.unseen(unseen(listener, cookies), goal=s.goal_rate)
-    bound = Figure(
-        listener.backlog + 1, f"half-open connections of {listener.address}:{listener.port}", Origin.READ
-    )
+    bound = _half_open(s, listener, cookies=cookies > 0)
+    if isinstance(bound, Absent):
+        return SYN_QUEUE.unseen(bound, goal=s.goal_rate)
     trip = Figure(ASSUMED_ROUND_TRIP_SECONDS, "s round trip", Origin.ASSUMED)
     on = cookies > 0
     return SYN_QUEUE.met(
@@ -114,6 +114,28 @@ def syn_queue(s: Situation) -> Ceiling:
         note="beyond it SYN cookies: connections are made, without some TCP options" if on else
         "tcp_syncookies=0: beyond it SYNs are dropped",
     )  # fmt: skip
+
+
+def _half_open(s: Situation, listener: ListenQueue, *, cookies: bool) -> Figure | Absent:
+    """Half-open connections that one listener holds: one more than its backlog.
+
+    With cookies off, a peer that tcp_metrics doesn't know yet is refused the last quarter of tcp_max_syn_backlog.
+    Source: Linux net/ipv4/tcp_input.c tcp_conn_request().
+    """
+    bound = Figure(
+        listener.backlog + 1, f"half-open connections of {listener.address}:{listener.port}", Origin.READ
+    )
+    if cookies:
+        return bound
+    most = s.sysctl("net.ipv4.tcp_max_syn_backlog")
+    if isinstance(most, Absent):
+        return bound if most.why is Why.MISSING else most
+    for_new = max(0, most) - (max(0, most) >> 2) + 1
+    if for_new >= bound.value:
+        return bound
+    return Figure(
+        for_new, f"half-open connections of new peers, tcp_max_syn_backlog={most} less a quarter", Origin.READ
+    )
 
 
 def packet_backlog(s: Situation) -> Ceiling:

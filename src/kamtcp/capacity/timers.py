@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kamtcp.capacity.held_descriptors import WORKER_HOLD_SECONDS
 from kamtcp.capacity.situation import Situation, first_absent
 from kamtcp.model.absent import Absent
 from kamtcp.model.origin import Origin
@@ -64,15 +65,19 @@ def _of_target(s: Situation) -> tuple[Timer, ...]:
 
 
 def _lifetime(s: Situation, parameter: str, name: str, what: str) -> Timer:
+    """The whole lifetime begins anew when a worker gives the connection back (Kamailio src/core/tcp_main.c, CONN_RELEASE)."""
     value, found = s.number(parameter), s.parameter(parameter)
     if isinstance(value, Absent) or isinstance(found, Absent):
         absent = value if isinstance(value, Absent) else found
         assert isinstance(absent, Absent)
         return Timer(name, what, absent, "Kamailio closes it", str(absent), Origin.READ)
-    seconds = None if value < 0 else value
+    working = f"{parameter}={value} ({found.where})"
+    if value < 0:
+        return Timer(name, what, None, "Kamailio closes it", working, found.origin)
     return Timer(
-        name, what, seconds, "Kamailio closes it", f"{parameter}={value} ({found.where})", found.origin
-    )
+        name, what, value + WORKER_HOLD_SECONDS, "Kamailio closes it",
+        f"{working} + {WORKER_HOLD_SECONDS} s with the worker that read last", found.origin,
+    )  # fmt: skip
 
 
 def _tls_lifetime(s: Situation) -> Timer:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kamtcp.capacity.ceiling import Ceiling
+from kamtcp.capacity.reference import version_tuple
 from kamtcp.cli import load_order, out
 from kamtcp.cli.exits import Exit
 from kamtcp.cli.load_live import Live as LiveLine
@@ -33,6 +34,7 @@ from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.target import Aim, parse
 from kamtcp.loadgen.witness import Witness
+from kamtcp.model.absent import Absent
 from kamtcp.model.target import Target
 
 LATE = "GEN052"
@@ -123,6 +125,7 @@ def _load(options: argparse.Namespace) -> Outcome:
     bounds = Bounds(drops=options.most_drops, log_bytes=options.most_log << 20)
     guard = Guard(host, options.netns, files, bounds, time.monotonic())
     probed = options.probe if options.probe is not None else allowed.kind is not Kind.FREE
+    _warn_of_pings(order, witness)
     began = time.monotonic()
     _end_as_interrupted()
     order = replace(order, sources=blocks)
@@ -134,6 +137,16 @@ def _load(options: argparse.Namespace) -> Outcome:
         judgement = witness.judgement(watch.client(result))
     unwatched = guard.unseen() + (() if probed else ("no SIP probe ran beside it (--probe)",))
     return Outcome(aim, options.kind, allowed, plan, result, witness.predicted, judgement, unwatched)
+
+
+def _warn_of_pings(order: Order, witness: Witness) -> None:
+    """From 5.7.3 on a connection without one complete SIP message is closed, and pings are none."""
+    instance = witness.instance
+    if order.question not in ("crlf", "ping") or instance is None or isinstance(instance.version, Absent):
+        return
+    if version_tuple(instance.version) >= (5, 7, 3):
+        out.complain(f"kamtcp load: Kamailio {instance.version} closes connections that bring no SIP message within"
+                     " tcp_msg_data_timeout (20 s): pings are none, --options is one")  # fmt: skip
 
 
 def most_at_once(options: argparse.Namespace, order: Order, profile: Profile | None) -> int:

@@ -37,7 +37,8 @@ def arrive(loop: Loop, number: int, act: Arrive, at: float) -> bool:
         _placed(share(each.schedule, program.worker, program.workers), each.clients) for each in act.arrivals
     ]
     names = {each.clients: _in_turn(loop, each.clients) for each in act.arrivals}
-    return _open_due(loop, at, moments, parts, names, cut=act.cut) and loop.settle()
+    cut = act.cut and program.concurrency is None  # with a bound, whoever waits does so by order
+    return _open_due(loop, at, moments, parts, names, cut=cut) and loop.settle()
 
 
 def open_more(loop: Loop, number: int, act: Open, at: float) -> bool:
@@ -55,7 +56,8 @@ def open_more(loop: Loop, number: int, act: Open, at: float) -> bool:
         parts[place] = stretch(loop, number, act.kind, place, at)
         names[place] = iter([client for client in _all_of(loop, place) if client not in there])
         rate = wanted / act.seconds if act.seconds else (act.rate or 1.0) * mine / total
-        moments.append(_placed(Steady(wanted, rate).moments(), place))
+        offset = program.worker / program.workers / rate  # workers take turns
+        moments.append(_placed((offset + each for each in Steady(wanted, rate).moments()), place))
     return _open_due(loop, at, moments, parts, names) and loop.settle()
 
 
@@ -183,13 +185,17 @@ def _trickle(loop: Loop, place: int, part: int, at: float, every: float) -> bool
 
 
 def close(loop: Loop, act: Close, at: float) -> bool:
-    """Close a share of what is open, at once or evenly."""
-    peers = loop.peers
-    there = [(fd, peers.opened[fd]) for fd in peers.of_kind(act.clients, OPEN, HELD, WAITING)]
-    chosen = there[: round(act.how.share * len(there))]
-    for place, (fd, opened) in enumerate(chosen):
-        if not loop.until(at + act.how.seconds * place / len(chosen)):
+    """Close a share of what is open of each kind, at once or evenly."""
+    peers, how = loop.peers, act.how
+    chosen: list[tuple[float, int, float]] = []  # (moment, descriptor, since when it is open)
+    for place in act.clients:
+        there = peers.of_kind((place,), OPEN, HELD, WAITING)
+        wanted = round(how.share * len(there))
+        for number, fd in enumerate(there[:wanted]):
+            chosen.append((at + how.seconds * number / wanted, fd, peers.opened[fd]))
+    for moment, fd, opened in sorted(chosen):
+        if not loop.until(moment):
             return False
         if peers.state[fd] in (OPEN, HELD, WAITING) and peers.opened[fd] == opened:
-            peers.close(fd, CLOSINGS[act.how.closing])
+            peers.close(fd, CLOSINGS[how.closing])
     return True

@@ -46,15 +46,18 @@ def deal(program: Program, workers: int, sources: tuple[Block, ...] | None) -> t
     Args:
         program: of the whole load.
         workers: how many.
-        sources: for a load of one kind; None: planned on loopback addresses if that is where the server is.
+        sources: for the kinds that have none of their own, in turn; empty: the kernel's choice; None: planned on
+            loopback addresses if that is where the server is.
 
     Raises:
         UsageError: the sources don't suffice.
     """
     shares = [list[Clients]() for _ in range(workers)]
+    without = [each.count for each in program.clients if not each.blocks]
+    given = iter(split(sources, without) if sources else ((),) * len(without))
     begin = LOOPBACK_BASE
     for clients in program.clients:
-        blocks = clients.blocks or sources or ()
+        blocks = clients.blocks or next(given)
         if (
             not blocks
             and sources is None

@@ -14,6 +14,7 @@ from kamtcp.loadgen.loop import Loop
 from kamtcp.loadgen.program import Arrive, Burst, Close, Hold, Open, Phase, Program, Storm
 from kamtcp.loadgen.result import WorkerResult
 from kamtcp.loadgen.storm import Surge
+from kamtcp.loadgen.times import MANY
 
 _READY, _SETTLED = FIELDS.index("ready"), FIELDS.index("settled")
 
@@ -24,6 +25,8 @@ class Engine:
     def __init__(self, program: Program, board: Board) -> None:
         self.program, self.board, self.row = program, board, board.row(program.worker)
         self.loop = Loop(program, board)
+        if max(program.of_worker(place) for place in range(len(program.clients))) >= MANY:
+            import kamtcp.loadgen.histogram  # noqa: F401  (numpy takes 0.1 s, which must not fall into the run)
         self.seconds: float | None = None  # from the start until all was settled
 
     def run(self) -> WorkerResult:
@@ -35,7 +38,7 @@ class Engine:
             time.sleep(0.001)
         start = self.board.start_at
         loop.begin(start)
-        completed = self._phases()
+        self._phases()
         self._settled()
         peers.lowest = min(peers.lowest, peers.held)
         held_min, held_end = peers.lowest, peers.held
@@ -55,11 +58,10 @@ class Engine:
             losses=peers.losses,
             longest_gap=loop.longest_gap,
             peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            stopped=not completed,
         )
 
-    def _phases(self) -> bool:
-        """False once the load is stopped."""
+    def _phases(self) -> None:
+        """All of them, or as far as it goes until the load is stopped."""
         phases = self.program.phases
         for number, phase in enumerate(phases):
             if all(isinstance(later, Hold) for later in phases[number:]):
@@ -71,14 +73,13 @@ class Engine:
                 if at == SKIPPED:
                     continue
                 if at == 0.0:
-                    return False
+                    return
             first = len(self.loop.peers.parts)
             going = self._do(number, phase, at)
             for part in self.loop.peers.parts[first:]:
                 part.stretch.seconds = time.monotonic() - at
             if not going:
-                return isinstance(phase, Hold) and phase.seconds is None and number == len(phases) - 1
-        return True
+                return
 
     def _released(self, number: int) -> float:
         """Wait for the moment of a phase; 0 if the load is stopped before."""

@@ -92,9 +92,12 @@ class Loop:
         """Wait for events and handle them; how many there were."""
         peers, talking, wires = self.peers, self.talking, self.peers.wires
         states, read, data_only = peers.state, os.read, select.EPOLLIN
+        before = time.monotonic()
         ready = peers.epoll.poll(wait)
         now = time.monotonic()
-        self.longest_gap = max(self.longest_gap, now - self._looked - wait)
+        gap = max(before - self._looked, now - before - wait)  # busy elsewhere, or woken late
+        self.longest_gap = max(self.longest_gap, gap)
+        self._looked = now
         for fd, events in ready:
             state = states[fd]
             if state == FREE:
@@ -119,7 +122,6 @@ class Loop:
                 talking.wired(fd, data)
             else:
                 talking.text(fd, data)
-        self._looked = now
         return len(ready)
 
     def _hung_up(self, fd: int, events: int) -> None:

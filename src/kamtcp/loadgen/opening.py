@@ -1,8 +1,8 @@
 """Opens connections: socket, source, connect, and what comes before SIP may be sent.
 
 Source  connect(2) (non-blocking), ip(7); Linux net/ipv4/af_inet.c, __inet_stream_connect()
-Cost    on loopback the handshake is over when connect(2) returns, so the request goes out at once and epoll is first
-        asked for the answer
+Cost    on loopback the handshake is over when connect(2) has returned EINPROGRESS (the SYN-ACK waits for the socket's
+        lock), so the request is tried at once and epoll is first asked for the answer
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Opening:
         )
         peers.due[fd], peers.since[fd] = due, now
         peers.pending[fd] = None
+        if code and kind.plain and self.talking.asking and self.talking.ask_at_once(fd, kind):
+            return
         peers.epoll.register(fd, select.EPOLLIN if code == 0 else select.EPOLLIN | select.EPOLLOUT)
         if code == 0:
             self.connected(fd)

@@ -33,7 +33,8 @@ class Peers:
     Attributes:
         state, kind, part, client, serial: what it is in, place of its clients in the program, its part's place in
             `parts`, number of the client among its kind, number of its last request.
-        due, since, opened: CLOCK_MONOTONIC of the scheduled moment, the running timeout, the open TCP connection.
+        due, since, opened: CLOCK_MONOTONIC of the scheduled moment, of the running timeout's begin, of the open TCP
+            connection; the last tells it from others that had its descriptor.
         pending: those whose timeout runs, oldest first. held: how many are held; held_of: by kind.
         wires: of those that aren't plain TCP. streams: of those in the middle of a message. unsent: bytes.
         missing: (kind, client) of those that were lost and aren't served again.
@@ -166,6 +167,9 @@ class Peers:
         self.held_of[self.kind[fd]] -= 1
         self.lowest = min(self.lowest, self.held)
         self.state[fd], self.part[fd] = OPEN, part_place
+        self.opened[fd] = (
+            time.monotonic()
+        )  # its turn in the keepalives is void, the answer gives it a new one
         tally = self.parts[part_place].tally
         tally.offered += 1
         tally.connected += 1

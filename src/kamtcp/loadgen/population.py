@@ -66,7 +66,7 @@ class Population(Struct, frozen=True):
         sources: prefix of source addresses ("127.1.0.0/16"); None: as the command plans them.
         per_source: connections of one source address, at most.
         behaviour: "normal"; "slow-reader" takes `read_rate` bytes per second from each connection (0: nothing once
-            it is open); "silent" opens and sends nothing.
+            it is open); "silent" opens and sends nothing; "half-message" sends the beginning of a REGISTER.
     """
 
     name: Name
@@ -82,5 +82,5 @@ class Population(Struct, frozen=True):
     tls: Tls = field(default_factory=Tls)
     sources: Text | None = None
     per_source: Annotated[int, Meta(ge=1, le=65535)] | None = None
-    behaviour: Literal["normal", "slow-reader", "silent"] = "normal"
+    behaviour: Literal["normal", "slow-reader", "silent", "half-message"] = "normal"
     read_rate: Annotated[int, Meta(ge=0)] | None = None

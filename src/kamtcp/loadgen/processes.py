@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from operator import or_
 from typing import Self
 
 import msgspec
@@ -182,13 +183,20 @@ class Load:
         self.board.release(number, moment)
 
     def wait_settled(self, timeout: float = 600.0) -> bool:
-        """Wait until every connection is answered or failed; false if that takes longer than `timeout` seconds."""
+        """Wait until every connection is answered or failed; false if that takes longer than `timeout` seconds.
+
+        A worker that has ended has nothing to wait for; false if all have before they were through.
+        """
         deadline = time.monotonic() + timeout
-        while self.progress().settled < len(self._workers):
-            if time.monotonic() > deadline or all(worker.poll() is not None for worker in self._workers):
+        while True:
+            self.progress()
+            settled = [bool(self.board.value(number, "settled")) for number in range(len(self._workers))]
+            ended = [worker.poll() is not None for worker in self._workers]
+            if all(map(or_, settled, ended)):
+                return any(settled)
+            if time.monotonic() > deadline:
                 return False
             time.sleep(0.005)
-        return True
 
     def watch(self, look: Callable[[Progress], str | None], every: float = 0.25) -> Result:
         """Run to the end, with a look at the progress each `every` seconds; a reason returned by it ends the load.
@@ -204,7 +212,7 @@ class Load:
                 progress = self.progress()
                 if time.monotonic() >= following:
                     following = time.monotonic() + every
-                    reason = look(progress)
+                    reason = look(progress) or ("a worker ended before its time" if progress.ended else "")
                     if reason:
                         self.stop(reason)
                         break

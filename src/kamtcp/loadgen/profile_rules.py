@@ -10,6 +10,8 @@ from msgspec import Struct
 from kamtcp.loadgen.phases import Churn, Close, Phase, Ramp, Reconnect, Storm
 from kamtcp.loadgen.population import Population, Tls
 
+_MUTE = {"silent": "sends nothing", "half-message": "sends nothing else"}
+
 
 def within(made: Struct, given: frozenset[str]) -> Iterator[tuple[str, str]]:
     """What is wrong between the keys of one table.
@@ -36,10 +38,10 @@ def within(made: Struct, given: frozenset[str]) -> Iterator[tuple[str, str]]:
         for key in ("path", "origin"):
             if key in given:
                 yield key, f"{key}: expected carrier ws or wss beside it, got {carrier!r}"
-    if made.behaviour == "silent":
+    if made.behaviour in _MUTE:
         for key in ("question", "keepalive", "credentials", "expires"):
             if key in given:
-                yield key, f"{key}: a silent population sends nothing"
+                yield key, f"{key}: a {made.behaviour} population {_MUTE[made.behaviour]}"
     if (made.behaviour == "slow-reader") is (made.read_rate is None):
         yield "read_rate", "read_rate: expected beside behaviour slow-reader, and there alone"
     if made.credentials is not None and not _asks_sip(made):

@@ -27,6 +27,8 @@ from kamtcp.loadgen.program import (
 from kamtcp.loadgen.schedule import Steady
 from kamtcp.loadgen.sources import PER_ADDRESS, Block, plan_sources
 
+_MUTE: dict[str, Asked] = {"silent": "nothing", "half-message": "half"}
+
 
 def of_profile(profile: Profile, order: Order) -> Program:
     """What a profile asks for.
@@ -47,7 +49,7 @@ def of_profile(profile: Profile, order: Order) -> Program:
 
 def _clients(population: Population, order: Order) -> Clients:
     carrier = order.carrier if population.carrier is None else Carrier(population.carrier)
-    question: Asked = "nothing" if population.behaviour == "silent" else population.question
+    question = _MUTE.get(population.behaviour, population.question)
     check_question(question, carrier, f"population {population.name}")
     blocks: tuple[Block, ...] = ()
     if population.sources is not None:

@@ -32,5 +32,4 @@ def remains(board: Board, worker: int, program: Program) -> WorkerResult:
         losses=[],
         longest_gap=0.0,
         peak_bytes=0,
-        stopped=True,
     )

@@ -112,7 +112,7 @@ class WorkerResult(Struct):
         rows: cumulative (at, offered, answered, failed, lost, keepalives, held), one for each `row_seconds`.
         losses: seconds after the start of each loss; the first `LOSSES`.
         longest_gap: seconds, the longest in which the loop didn't look at its sockets.
-        peak_bytes: most resident memory. stopped: told to stop before the last phase was over.
+        peak_bytes: most resident memory.
     """
 
     stretches: list[Stretch]
@@ -125,7 +125,6 @@ class WorkerResult(Struct):
     losses: list[float]
     longest_gap: float
     peak_bytes: int
-    stopped: bool
 
 
 class Result(Struct, frozen=True):

@@ -64,19 +64,23 @@ class Surge:
             if place in self.parts:
                 self._tally(place).clients += 1
                 self._out(place, client, now, now + self.how.within * self.chance.random())
-        for fd in peers.of_kind(self.act.clients, HELD, WAITING, OPEN):
+        there = [(fd, peers.opened[fd]) for fd in peers.of_kind(self.act.clients, HELD, WAITING, OPEN)]
+        for done, (fd, opened) in enumerate(there, start=1):
+            if peers.opened[fd] != opened or not peers.state[fd]:
+                continue  # the server was quicker
             place, client = peers.kind[fd], peers.client[fd]
-            peers.parts[self.parts[place]].tally.clients += 1
+            self._tally(place).clients += 1
             if self.how.closing == "server":
                 self.unhurt.add((place, client))
                 continue
             peers.close(fd, CLOSINGS[self.how.closing])
-            self._out(
-                place,
-                client,
-                now,
-                self.at + self.how.within * client / self.loop.program.clients[place].count,
-            )
+            spread = client / self.loop.program.clients[place].count
+            self._out(place, client, time.monotonic(), self.at + self.how.within * spread)
+            if (
+                done % _BATCH == 0
+            ):  # thousands take half a second; the first are back before the last are gone
+                self._try_due()
+                self.loop.poll(0.0)
         self._show()
 
     def _out(self, place: int, client: int, now: float, following: float) -> None:

@@ -58,12 +58,9 @@ class Talking:
     def ask(self, fd: int, question: Asked) -> None:
         """Send a question; its timeout begins."""
         peers = self.peers
-        if fd >= len(self.asked):
-            self.asked.extend(bytes(peers.room - len(self.asked)))
         serial = self.serial
         self.serial = serial + 1
-        peers.serial[fd] = serial
-        self.asked[fd] = _PLACE[question]
+        self._note(fd, question, serial)
         peers.state[fd] = ASKED if peers.state[fd] < HELD else WAITING
         peers.since[fd] = time.monotonic()
         peers.pending.pop(fd, None)
@@ -75,6 +72,39 @@ class Talking:
         else:
             wire = peers.wires[fd]
             self.send(fd, wire.wrap(text) if text else wire.ping())
+
+    def ask_at_once(self, fd: int, kind: Kind) -> bool:
+        """Ask on plain TCP right after connect(2), as if it were open; false if it isn't yet."""
+        peers, question = self.peers, kind.question
+        if question not in ("options", "register", "crlf"):
+            return False
+        serial = self.serial
+        text = kind.request(question, peers.client[fd], serial)
+        try:
+            sent = os.write(fd, text)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            peers.broken(fd, error.errno or 0)
+            return True
+        self.serial = serial + 1
+        now = time.monotonic()
+        part = peers.parts[peers.part[fd]]
+        part.tally.connected += 1
+        part.connect.fresh.append(now - peers.due[fd])
+        peers.state[fd], peers.opened[fd], peers.since[fd] = ASKED, now, now
+        self._note(fd, question, serial)
+        if sent < len(text):
+            peers.unsent[fd] = text[sent:]
+        peers.epoll.register(fd, select.EPOLLIN | select.EPOLLOUT if sent < len(text) else select.EPOLLIN)
+        return True
+
+    def _note(self, fd: int, question: Asked, serial: int) -> None:
+        peers = self.peers
+        if fd >= len(self.asked):
+            self.asked.extend(bytes(peers.room - len(self.asked)))
+        self.asked[fd] = _PLACE[question]
+        peers.serial[fd] = serial
 
     def send(self, fd: int, data: bytes) -> None:
         """Send, or keep what the socket doesn't take yet."""

@@ -1,6 +1,6 @@
 """Durations of one kind, gathered by the connection and handed on as a histogram.
 
-Cost    4 bytes a value up to `_MANY`, then 188 KiB; numpy is loaded only by then, or by who reads the result
+Cost    4 bytes a value up to `MANY`, then 188 KiB; numpy is loaded only by then, or by who reads the result
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kamtcp.loadgen.histogram import Histogram
 
-_MANY = 1 << 16  # values that are kept as they are
+MANY = 1 << 16  # values that are kept as they are
 _RAW = b"f32 "
 
 
@@ -28,7 +28,7 @@ class Times:
 
     def fold(self) -> None:
         """Keep memory bounded; `new` begins anew."""
-        if len(self.fresh) >= _MANY:
+        if len(self.fresh) >= MANY:
             self._whole = self._whole or _histogram()
             self._whole.record(self.fresh)
             del self.fresh[:]

@@ -19,6 +19,7 @@ _VERSIONS = {
     "1.2": ssl.TLSVersion.TLSv1_2,
     "1.3": ssl.TLSVersion.TLSv1_3,
 }
+_SECURE = "1.2"  # the lowest version that OpenSSL speaks unasked
 
 
 class TlsError(Exception):
@@ -47,24 +48,24 @@ class TlsClient:
                 context.load_verify_locations(how.ca_file)
             elif how.verify:
                 context.load_default_certs()
-            if how.ciphers is not None:
-                context.set_ciphers(how.ciphers)
+            ciphers = how.ciphers
+            if min(how.lowest or _SECURE, how.highest or _SECURE) < _SECURE:
+                ciphers = (
+                    f"{ciphers or 'DEFAULT'}:@SECLEVEL=0"  # at a higher level OpenSSL 3 doesn't speak them
+                )
+            if ciphers is not None:
+                context.set_ciphers(ciphers)
         except (ssl.SSLError, OSError) as error:
             what = how.ca_file if how.ca_file is not None else how.ciphers
             raise UsageError(f"TLS: expected what OpenSSL takes, got {what!r} ({error})") from error
         if how.lowest is not None:
-            _allow(context, how.lowest)
             context.minimum_version = _VERSIONS[how.lowest]
+        elif how.highest is not None and how.highest < _SECURE:
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         if how.highest is not None:
             context.maximum_version = _VERSIONS[how.highest]
         self.context, self.resume = context, how.resume
         self.session: Any = None  # the last one that may be resumed
-
-
-def _allow(context: ssl.SSLContext, lowest: str) -> None:
-    """Versions before 1.2 need the security level that Debian's OpenSSL rules out."""
-    if lowest < "1.2":
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")
 
 
 class TlsStream:

@@ -129,13 +129,18 @@ class Unit(Struct, frozen=True, tag="unit"):
 
 
 class Cgroup(Struct, frozen=True, tag="cgroup"):
-    """The tightest limits on the way from the instance's cgroup to the root."""
+    """The tightest limits on the way from the instance's cgroup to the root.
+
+    Args:
+        memory_version: 1 or 2, of the hierarchy that bounds memory: they charge sockets differently.
+    """
 
     path: str
     memory_limit_bytes: Limit
     memory_usage_bytes: int | Absent
     pids_limit: Limit
     pids_now: int | Absent
+    memory_version: int = 2
 
 
 class LogLine(Struct, frozen=True):

@@ -95,7 +95,7 @@ def start_kamailio(
     args: Sequence[str] = STOCK_ARGS,
     nofile: tuple[int, int] = STOCK_NOFILE,
     log: bool = False,
-    user: bool = True,
+    user: bool | int = True,
     timeout: float = 15.0,
 ) -> Running:
     """Start Kamailio in the stand-in host and wait until its ctl socket answers.
@@ -107,7 +107,8 @@ def start_kamailio(
         nofile: soft and hard limit of open descriptors.
         log: write the log to `LOG` inside (memory, 64 MiB, further lines are lost) instead of syslog, which
             goes nowhere in a stand-in host.
-        user: run as an unprivileged user "kamailio", as the Debian unit does; false: as root.
+        user: run as an unprivileged user "kamailio", as the Debian unit does; a number: its uid, where the kernel counts
+            by user and other servers are about; false: as root.
         timeout: seconds to wait for the first answer.
 
     Raises:
@@ -123,9 +124,9 @@ def start_kamailio(
     if config is not None:
         path = f"{TLS_DIRECTORY}/standin.cfg"
         _write(standin, path, config.encode())
-    uid = _UID if user else 0
-    if user:
-        _add_user(standin)
+    uid = (_UID if user is True else user) if user else 0
+    if uid:
+        _add_user(standin, uid)
     os.makedirs(standin.path(RUN_DIRECTORY), exist_ok=True)
     os.chown(standin.path(RUN_DIRECTORY), uid, uid)
     argv = [
@@ -181,10 +182,10 @@ def _is_up(ctl: str, since: float) -> bool:
     return b"tcp main process" in answer or (bool(answer) and time.monotonic() - since > 1.0)
 
 
-def _add_user(standin: StandIn) -> None:
+def _add_user(standin: StandIn, uid: int) -> None:
     for file, line in (
-        ("/etc/passwd", f"kamailio:x:{_UID}:{_UID}::{RUN_DIRECTORY}:/bin/false\n"),
-        ("/etc/group", f"kamailio:x:{_UID}:\n"),
+        ("/etc/passwd", f"kamailio:x:{uid}:{uid}::{RUN_DIRECTORY}:/bin/false\n"),
+        ("/etc/group", f"kamailio:x:{uid}:\n"),
     ):
         path = standin.path(file)
         with open(path, "r+", encoding="utf-8") as text:

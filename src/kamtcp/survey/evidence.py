@@ -97,7 +97,8 @@ def cgroups(host: Host, pid: int) -> Cgroup | Absent:
         return found
     memory_path, memory, used = _tightest(found.memory)
     pids_path, pids, now = _tightest(found.pids)
-    return Cgroup(memory_path or pids_path or "its cgroup", memory, used, pids, now)
+    version = 2 if isinstance(found.memory, Absent) else found.memory.version
+    return Cgroup(memory_path or pids_path or "its cgroup", memory, used, pids, now, version)
 
 
 def _tightest(resource: cgroup.Resource | Absent) -> tuple[str, Limit, int | Absent]:

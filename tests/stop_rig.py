@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,10 +35,11 @@ from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
 from kamtcp.survey.take import take
 
-SOURCE = Path(__file__).parent.parent.parent / "src"
+SOURCE = Path(__file__).parent.parent / "src"
 HARD = 20_000  # descriptors that a process may have here without CAP_SYS_RESOURCE
 PER_SECOND = 2500  # of new connections: no burst that the workers' sockets could not take
 SECOND_BASE = "127.0.64.1"  # sources of a load beside another one
+QUEUED = "queue full"  # what tcp main logs for each connection that a worker's socket doesn't take
 NO_TARGET = Target()
 _ABORT = ("exited by a signal", "freeing already freed", "beginning overwritten", "tail overwritten")
 
@@ -84,17 +86,23 @@ def server(
     *,
     nofile: tuple[int, int] = (HARD, HARD),
     shm_megabytes: int = 64,
+    private_megabytes: int = 8,
     log: bool = False,
-    user: bool = True,
+    user: bool | int = True,
     name: str = "standin",
+    prepare: Callable[[StandIn], object] | None = None,
 ) -> Iterator[Running]:
-    """A Kamailio on a stand-in host of its own. Its log, if any, is bounded by a tmpfs of 64 MiB."""
-    args = ("-m", str(shm_megabytes), "-M", "8")
-    with (
-        StandIn(packages_root(), name=name) as host,
-        start_kamailio(host, config=config, nofile=nofile, args=args, log=log, user=user) as running,
-    ):
-        yield running
+    """A Kamailio on a stand-in host of its own. Its log, if any, is bounded by a tmpfs of 64 MiB.
+
+    Args:
+        prepare: what to do to the host before the server starts: addresses, sysctls of its namespace.
+    """
+    args = ("-m", str(shm_megabytes), "-M", str(private_megabytes))
+    with StandIn(packages_root(), name=name) as host:
+        if prepare is not None:
+            prepare(host)
+        with start_kamailio(host, config=config, nofile=nofile, args=args, log=log, user=user) as running:
+            yield running
 
 
 def predict(pid: int, target: Target = NO_TARGET, host: Host | None = None) -> Prediction:
@@ -213,7 +221,11 @@ class Climb(Struct, frozen=True):
 
 
 def climb(
-    running: Running, *, target: Target = NO_TARGET, tls: bool = False, answer_timeout: float = 2.0
+    running: Running,
+    *,
+    target: Target = NO_TARGET,
+    carrier: Carrier = Carrier.TCP,
+    answer_timeout: float = 2.0,
 ) -> Climb:
     """Predict, hold 15 % of that, predict again, then open connections until no more are answered.
 
@@ -221,7 +233,7 @@ def climb(
         ServerEnded: the server ended instead.
     """
     try:
-        return _climb(running, target, tls, answer_timeout)
+        return _climb(running, target, carrier, answer_timeout)
     except Exception as error:
         until = time.monotonic() + 3.0  # whatever went wrong, a server that is ending is the reason
         while not has_ended(running) and time.monotonic() < until:
@@ -231,14 +243,14 @@ def climb(
         raise
 
 
-def _climb(running: Running, target: Target, tls: bool, answer_timeout: float) -> Climb:
-    host, port = running.standin, 5061 if tls else 5060
-    more: dict[str, object] = {"answer_timeout": answer_timeout}
-    if tls:
-        more |= {"carrier": Carrier.TLS, "concurrency": 1}
+def _climb(running: Running, target: Target, carrier: Carrier, answer_timeout: float) -> Climb:
+    host, port = running.standin, 5061 if carrier.secure else 5060
+    more: dict[str, object] = {"answer_timeout": answer_timeout, "carrier": carrier}
+    if carrier.secure:
+        more |= {"concurrency": 1}
 
     def schedule(count: int) -> Schedule:
-        return AtOnce(count) if tls else Steady(count, PER_SECOND)
+        return AtOnce(count) if carrier.secure else Steady(count, PER_SECOND)
 
     empty = predict(running.pid, target)
     share = int(0.15 * empty.at)
@@ -270,7 +282,9 @@ def _climb(running: Running, target: Target, tls: bool, answer_timeout: float) -
 
 
 def _by_command_line(running: Running, target: Target) -> tuple[str, int]:
-    stated = ["--connections", str(target.connections), "--tls", str(target.tls)] if target.stated else []
+    stated = ["--connections", str(target.connections)] if target.stated else []
+    for name, share in (("--tls", target.tls), ("--ws", target.ws), ("--wss", target.wss)):
+        stated += [name, str(share)] if share else []
     done = command_line("check", "--instance", str(running.pid), "--json", *stated)
     assert done.returncode in (0, 1), done.stderr
     (only,) = judged(done.stdout)
@@ -299,3 +313,39 @@ def burst(running: Running, count: int, *, trickle: float | None = None, base: s
 
 def workers(prediction: Prediction) -> tuple[int, ...]:
     return tuple(each.pid for each in prediction.instance.of_role(Role.TCP_WORKER))
+
+
+@contextmanager
+def hanging(pids: tuple[int, ...]) -> Iterator[None]:
+    """These processes do nothing for a while."""
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def let_off(load: Load, after: float = 0.6) -> None:
+    """The instant, and time for tcp main to hand everything over."""
+    until = time.monotonic() + 20
+    while not load.board.burst_at:
+        load.progress()
+        assert time.monotonic() < until, load.progress()
+        time.sleep(0.005)
+    time.sleep(after)
+
+
+def overflow(running: Running, prediction: Prediction, load: Load) -> None:
+    """Let the burst off, and free the workers as soon as tcp main has found their sockets full.
+
+    How fast 6,000 requests come and 4 workers read depends on how busy the machine is; that they come faster than
+    the workers read is what the burst is about, so the workers wait for it.
+    """
+    with hanging(workers(prediction)):
+        until = time.monotonic() + 20
+        while QUEUED not in log_of(running):
+            load.progress()
+            assert time.monotonic() < until, load.progress()
+            time.sleep(0.005)
