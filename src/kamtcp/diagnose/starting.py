@@ -19,10 +19,9 @@ from kamtcp.model.instance import Instance
 #: findings with which Kamailio ends at start
 REFUSE = ("FDS003", "MEM001", "MEM030")
 #: what can't be run before there is a process
-_NEEDS_PROCESS = re.compile(
-    r"kamcmd|/proc/0\b|/proc/PID|/proc/\$p|\bss -|top -H|nsenter|prlimit|grep -n .* $"
-)
-_PARAMETER = re.compile(r"\b(?:tcp|tls|open|shm|mlock|msg|enable|children)_?\w*")
+# text, compiled when first used: a check of what runs needs neither
+_NEEDS_PROCESS = r"kamcmd|/proc/0\b|/proc/PID|/proc/\$p|\bss -|top -H|nsenter|prlimit|grep -n .* $"
+_PARAMETER = r"\b(?:tcp|tls|open|shm|mlock|msg|enable|children)_?\w*"
 
 
 class Starting(Struct, frozen=True):
@@ -140,7 +139,7 @@ def _softened(found: Finding) -> Finding:
 
 def _before_start(found: Finding, instance: Instance) -> Finding:
     now = found.now
-    if _NEEDS_PROCESS.search(now.line) or (not now.line and not found.code.startswith("SYS")):
+    if re.search(_NEEDS_PROCESS, now.line) or (not now.line and not found.code.startswith("SYS")):
         now = no_cure("it is not started; mend it before the start")
     good = replace(found.for_good, risk="", text=found.for_good.text.replace("; takes a restart", ""))
     return replace(found, see=_see(found, instance), now=now, for_good=good)
@@ -148,11 +147,11 @@ def _before_start(found: Finding, instance: Instance) -> Finding:
 
 def _see(found: Finding, instance: Instance) -> str:
     """What can be run now: the parts of the line that need no process, else the lines of the file."""
-    kept = [each for each in found.see.split("; ") if each and not _NEEDS_PROCESS.search(each)]
+    kept = [each for each in found.see.split("; ") if each and not re.search(_NEEDS_PROCESS, each)]
     if kept and not re.search(r"\b(?:do|done)\b", found.see):
         return "; ".join(kept)
     names = [
-        each for each in dict.fromkeys(_PARAMETER.findall(found.evidence)) if each in instance.parameters
+        each for each in dict.fromkeys(re.findall(_PARAMETER, found.evidence)) if each in instance.parameters
     ]
     path = quoted(instance.config_path)
     if names:

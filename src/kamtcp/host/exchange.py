@@ -18,36 +18,15 @@ import _socket
 import errno
 import os
 from collections.abc import Callable
-from struct import pack
-from time import monotonic
 
 from kamtcp.errors import ParseError, RpcError, UsageError
+from kamtcp.host.awaited import MAX_REPLY, Deadline, connect_unix
 from kamtcp.host.bare_socket import Socket
 from kamtcp.host.door import MIB, Endpoint, Transport
 from kamtcp.host.framing import http_head, reply_length
 from kamtcp.host.inroot import in_root
 
-MAX_REPLY = 8 * MIB
 _CHUNK = 256 * 1024
-_SUN_PATH = 107  # longest path in a sockaddr_un, its NUL not counted
-
-
-class Deadline:
-    """What is left of a time span that began when this was made."""
-
-    def __init__(self, seconds: float, what: str) -> None:
-        self.end, self.what = monotonic() + seconds, f"{what}: no whole answer in {seconds:g} s"
-
-    def left(self) -> float:
-        """Seconds left, more than 0.
-
-        Raises:
-            TimeoutError: none.
-        """
-        left = self.end - monotonic()
-        if left <= 0:
-            raise TimeoutError(self.what)
-        return left
 
 
 def exchange(endpoint: Endpoint, request: bytes, timeout: float, *, root: str = "") -> bytes:
@@ -96,28 +75,6 @@ def unix_stream(path: str, deadline: Deadline) -> Socket:
         sock.close()
         raise
     return sock
-
-
-def connect_unix(sock: _socket.socket, path: str, deadline: Deadline) -> None:
-    """Connect a unix socket of either type; a path above 107 bytes goes through a descriptor of the socket's inode.
-
-    A server that no longer accepts has a full queue, on which a non-blocking connect(), and that is what Python makes
-    of settimeout(), fails at once with EAGAIN. SO_SNDTIMEO makes the kernel wait instead.
-    """
-    left = deadline.left()
-    span = pack("ll", int(left), int(left % 1 * 1e6) or 1)
-    sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, span)
-    inode = -1
-    try:
-        if len(os.fsencode(path)) > _SUN_PATH:
-            inode = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            path = f"/proc/self/fd/{inode}"
-        sock.connect(path)
-    except BlockingIOError as error:
-        raise TimeoutError(deadline.what) from error
-    finally:
-        if inode >= 0:
-            os.close(inode)
 
 
 def tcp(address: str, deadline: Deadline) -> Socket:

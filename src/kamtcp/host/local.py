@@ -25,8 +25,8 @@ import time
 from itertools import islice
 
 from kamtcp.errors import RpcError
+from kamtcp.host.awaited import MAX_REPLY, Deadline, connect_unix
 from kamtcp.host.door import MIB, Endpoint
-from kamtcp.host.exchange import MAX_REPLY, Deadline, connect_unix
 from kamtcp.host.framing import with_reply_name
 from kamtcp.host.inroot import in_root
 

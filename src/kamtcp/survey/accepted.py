@@ -23,8 +23,9 @@ ACCEPT_FILE = "/etc/kamtcp/accept.toml"
 MOST = 1 << 18
 _FIELDS = ("code", "instance", "reason", "until")
 _FORM = 'a table [[accept]] with code = "FDS001", reason = "..." and, where wanted, instance = "..." and until = 2027-01-31'
-_HEADER = re.compile(r"[ \t]*\[\[[ \t]*(?:accept|\"accept\"|'accept')[ \t]*\]\]")
-_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+# text, compiled when first used: most machines have no such file
+_HEADER = r"[ \t]*\[\[[ \t]*(?:accept|\"accept\"|'accept')[ \t]*\]\]"
+_AT_LINE = r" \(at line (\d+), column \d+\)$"
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +58,7 @@ def parse(data: bytes, path: str = ACCEPT_FILE) -> AcceptFile:
         return _broken(path, data.count(b"\n", 0, error.start) + 1, "expected UTF-8")
     found = _toml(text)
     if isinstance(found, str):
-        at = _AT_LINE.search(found)
+        at = re.search(_AT_LINE, found)
         line = int(at.group(1)) if at else text.count("\n") + (not text.endswith("\n"))
         return _broken(path, line, f"not TOML: {found.removesuffix(at.group()) if at else found}")
     entries: list[Acceptance] = []
@@ -95,7 +96,7 @@ def _toml(text: str) -> dict[str, object] | str:
 def _headers(text: str) -> Iterator[tuple[int, str]]:
     """Line of each `[[accept]]`, and the text from there to the next one. One that stands in a text is none."""
     lines = text.split("\n")
-    starts = [number for number, line in enumerate(lines) if _HEADER.match(line)]
+    starts = [number for number, line in enumerate(lines) if re.match(_HEADER, line)]
     begin: int | None = None
     for at, start in enumerate(starts):
         begin = start if begin is None else begin
