@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from stop_rig import HARD, command_line, judged, order, server, settle
 
 from kamtcp.cli import calibrate_round
 from kamtcp.cli.calibrate_plan import Plan
@@ -19,6 +18,7 @@ from kamtcp.loadgen.schedule import Steady
 from kamtcp.model.instance import Instance
 from kamtcp.rehearse.kamailio import Running, packages_root
 from kamtcp.rehearse.scenario import Scenario
+from stop_rig import HARD, command_line, judged, order, server, settle
 
 STRUCTURAL = 928 + 16_384 + 104  # struct tcp_connection of 5.6.3, read buffer, what qm adds to a fragment
 WITH_TLS = Scenario(tls_port=5061, tcp_max_connections=4096)
