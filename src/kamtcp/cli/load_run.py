@@ -38,6 +38,8 @@ from kamtcp.model.absent import Absent
 from kamtcp.model.target import Target
 
 LATE = "GEN052"
+#: failures that say nothing of the server: what became of these connections nobody saw
+OWN = frozenset(("generator_slow", "abandoned", "worker_ended"))
 
 
 class Outcome(Struct, frozen=True):
@@ -98,11 +100,12 @@ def carry_out(options: argparse.Namespace) -> Exit:
 def exit_code(outcome: Outcome) -> Exit:
     """1: something failed, was lost, or gave way; 3: nothing did, but nobody could vouch for that."""
     tally = outcome.result.load
-    if tally.failures.total() or tally.lost or outcome.result.gave or outcome.gave_way:
+    servers = sum(count for cause, count in tally.failures.causes().items() if cause not in OWN)
+    if servers or tally.lost or outcome.result.gave or outcome.gave_way:
         return Exit.FINDINGS
     if outcome.result.stopped not in ("", "interrupted"):
         return Exit.FINDINGS  # the probe was lost, a disk fills: what ended it is a finding
-    if outcome.result.doubts or outcome.result.stopped:
+    if outcome.result.doubts or outcome.result.stopped or tally.failures.total():
         return Exit.BLIND
     return Exit.OK
 
