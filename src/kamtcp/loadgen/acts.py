@@ -162,9 +162,9 @@ def burst(loop: Loop, number: int, act: Burst, at: float) -> bool:
         part = stretch(loop, number, act.kind, act.clients[0], at, trickle=True)
         if not _trickle(loop, act.clients[0], part, at, act.trickle):
             return False
-    while peers.pending:
+    while any(True for _ in peers.unsettled()):
         if end is not None and time.monotonic() >= end:
-            for fd in list(peers.pending):
+            for fd in list(peers.unsettled()):
                 peers.timed_out(fd)
         if not loop.turn():
             return False
@@ -175,7 +175,7 @@ def _trickle(loop: Loop, place: int, part: int, at: float, every: float) -> bool
     """One more connection each `every` seconds, as long as others are pending."""
     peers, following = loop.peers, at
     names = _in_turn(loop, place)
-    while any(peers.part[fd] != part for fd in peers.pending):
+    while any(peers.part[fd] != part for fd in peers.unsettled()):
         if time.monotonic() >= following:
             loop.opening.open(place, next(names), part, following)
             following += every

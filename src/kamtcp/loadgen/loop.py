@@ -80,8 +80,8 @@ class Loop:
         return not self.board.stop
 
     def settle(self) -> bool:
-        """Turns until nothing is pending; false once stopped."""
-        while self.peers.pending:
+        """Turns until every connection is answered or failed; false once stopped."""
+        while any(True for _ in self.peers.unsettled()):
             if not self.turn():
                 return False
         return not self.board.stop

@@ -10,7 +10,7 @@ import os
 import select
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from kamtcp.loadgen.order import Closing
@@ -87,6 +87,11 @@ class Peers:
         ]
 
     # -- ends ---------------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> Iterator[int]:
+        """Those that are neither answered nor failed: held ones that wait for the answer to a keepalive are not among them."""
+        state = self.state
+        return (fd for fd in self.pending if state[fd] < HELD)
 
     def ended(self, fd: int) -> None:
         """The server closed (FIN, or a WebSocket's close)."""
