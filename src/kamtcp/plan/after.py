@@ -128,7 +128,9 @@ def _cgroup(instance: Instance, name: str, value: int) -> Instance:
     cgroup = instance.cgroup
     if isinstance(cgroup, Absent):
         return instance
-    changed = replace(cgroup, pids_limit=value) if name == "TasksMax" else replace(cgroup, memory_limit_bytes=value)
+    changed = (
+        replace(cgroup, pids_limit=value) if name == "TasksMax" else replace(cgroup, memory_limit_bytes=value)
+    )
     return replace(instance, cgroup=changed)
 
 
