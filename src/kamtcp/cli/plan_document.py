@@ -35,6 +35,7 @@ class Planned(msgspec.Struct, frozen=True):
     target: Target
     mix: Mix
     met: bool | None
+    reach: int | None
     hosts: int | None
     steps: tuple[Step, ...]
     elsewhere: tuple[Elsewhere, ...]
@@ -61,7 +62,7 @@ def _planned(verdict: Verdict, found: Plan) -> Planned:
     s = verdict.situation
     return Planned(
         s.machine.node, "" if s.instance is None else s.instance.name, 0 if s.instance is None else s.instance.attendant,
-        s.target, s.mix, found.met, found.hosts, found.steps, found.elsewhere, found.short, found.unseen,
+        s.target, s.mix, found.met, found.reach, found.hosts, found.steps, found.elsewhere, found.short, found.unseen,
         _rungs(found.solution.ladder_before), _rungs(found.solution.ladder_after),
     )  # fmt: skip
 

@@ -50,8 +50,9 @@ def _answer(found: Plan, goal: int | None) -> str:
         return f"{plural.capitalize()}, and it holds {wanted}." if count else f"It holds {wanted} as it is."
     if found.met is None:
         return f"{plural.capitalize()}; whether it then holds {wanted} could not be seen."
-    more = f" {found.hosts} hosts of this kind would." if found.hosts and found.hosts > 1 else ""
-    return f"This host can't meet the target ({wanted}) with the {plural} below.{more}"
+    reach = f" It can hold about {found.reach:,}." if found.reach else ""
+    more = f" {found.hosts:,} hosts of this kind would." if found.hosts and found.hosts > 1 else ""
+    return f"This host can't meet the target ({wanted}) with the {plural} below.{reach}{more}"
 
 
 def _ladders(found: Plan, screen: Screen) -> list[str]:

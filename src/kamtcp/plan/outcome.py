@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kamtcp.capacity.ceiling import Ceiling, Effect
 from kamtcp.capacity.ladder import Ladder, blind_spots, stops
 from kamtcp.capacity.situation import Situation
-from kamtcp.model.absent import Absent
 from kamtcp.plan.solve import Solution, solve
 from kamtcp.plan.steps import Step, steps, why
+
+#: ceilings that the steps themselves use up: -m and -M are memory of the machine
+MEMORY = ("kernel-memory", "cgroup-memory")
 
 
 class Elsewhere(Struct, frozen=True):
@@ -41,6 +44,7 @@ class Plan(Struct, frozen=True):
 
     Args:
         met: whether the target is met once the plan is in; None where something unseen could lie below it.
+        reach: connections that this host could hold with a plan, where the target is not met; None where it is.
         hosts: how many hosts of this kind hold the connections, None where that can't be told; 1 where this one does.
     """
 
@@ -49,21 +53,59 @@ class Plan(Struct, frozen=True):
     short: tuple[Short, ...]
     unseen: tuple[str, ...]
     met: bool | None
+    reach: int | None
     hosts: int | None
     solution: Solution
 
 
 def plan(s: Situation) -> Plan:
-    """Everything from one situation: same facts, same target, same plan."""
-    found = solve(s)
-    ladder = found.ladder_after
-    short = tuple(_short(each, dict(found.unknown)) for each in _below(ladder))
-    blind = blind_spots(ladder, s.goal_held)
-    met = False if short else (None if blind else True)
+    """Everything from one situation: same facts, same target, same plan.
+
+    Where the memory of the machine is what lacks, the steps are those for what it can hold: a pool larger than the
+    memory would end the server, not raise it.
+    """
+    full = solve(s)
+    short = tuple(_short(each, dict(full.unknown)) for each in _below(full.ladder_after))
+    blind = blind_spots(full.ladder_after, s.goal_held)
+    reach = reachable(s) if short and s.goal_held else None
+    lacks_memory = any(each.name in MEMORY for each in short)
+    found = solve(scaled(s, reach or 1)) if lacks_memory and s.goal_held else full
     return Plan(
         steps(found), tuple(Elsewhere(each.row.name, each.now, each.then, why(each)) for each in found.elsewhere),
-        short, tuple(f"{each.name}: {each.working}" for each in blind), met, _hosts(ladder, s.goal_held, met), found,
+        short, tuple(f"{each.name}: {each.working}" for each in blind), False if short else (None if blind else True),
+        reach, _hosts(s.goal_held, reach) if short else (None if blind else 1), found,
     )  # fmt: skip
+
+
+def reachable(s: Situation) -> int:
+    """About how many connections of this target a plan could hold here, its rates in proportion; within a hundredth.
+
+    A ceiling that can't be told is left out of it. 0 where not one.
+    """
+    low, high = 0, s.goal_held or 0
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        if _below(solve(scaled(s, middle)).ladder_after):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def scaled(s: Situation, connections: int) -> Situation:
+    """The same wish for fewer connections."""
+    target, part = s.target, connections / max(1, s.goal_held or 0)
+    return replace(s, target=replace(
+        target, connections=connections, tls=int(target.tls * part), ws=int(target.ws * part), wss=int(target.wss * part),
+        rate=None if target.rate is None else target.rate * part,
+        storm=None if target.storm is None else int(target.storm * part),
+        outbound={name: int(count * part) for name, count in target.outbound.items()},
+        outbound_rate={name: rate * part for name, rate in target.outbound_rate.items()},
+    ))  # fmt: skip
+
+
+def _hosts(goal: int | None, reach: int | None) -> int | None:
+    return -(-goal // reach) if goal and reach else None
 
 
 def _below(ladder: Ladder) -> tuple[Ceiling, ...]:
@@ -78,21 +120,6 @@ def _short(ceiling: Ceiling, unknown: dict[str, str]) -> Short:
         ceiling.name, ceiling.title, ceiling.at if isinstance(ceiling.at, int) else None, ceiling.goal or 0,
         "; ".join((ceiling.working, *reasons)),
     )  # fmt: skip
-
-
-def _hosts(ladder: Ladder, goal: int | None, met: bool | None) -> int | None:
-    if met:
-        return 1
-    order = stops(ladder)
-    if (
-        not order
-        or not goal
-        or isinstance(order[0].at, Absent)
-        or not isinstance(order[0].at, int)
-        or order[0].at < 1
-    ):
-        return None
-    return -(-goal // order[0].at)
 
 
 def binding(ladder: Ladder) -> Ceiling | None:
