@@ -29,7 +29,7 @@ import reference_pages  # noqa: E402
 
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
-from kamtcp.capacity.timers import Timer  # noqa: E402
+from kamtcp.capacity.timer import Timer  # noqa: E402
 from kamtcp.cli import explain_document, load_document, plan_document  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
@@ -98,14 +98,16 @@ RATE = (
 TIME = (
     Named("registration expiry", ("registration",)),
     Named("CRLF pings", ("crlf-ping",)),
-    Named("WebSocket pings", ("websocket-ping",)),
-    Named("keepalive as the listeners really have it", ("tcp-keepalive",)),
-    Named("connection lifetime by transport", ("tcp-lifetime", "tls-lifetime")),
+    Named("WebSocket pings", ("websocket-ping", "websocket-dead")),
+    Named("keepalive as the listeners really have it", ("tcp-probe", "tcp-keepalive")),
+    Named("connection lifetime by transport", ("tcp-lifetime", "tcp-silent", "tls-lifetime")),
     Named("message timeouts of 5.7.3+", ("message-data", "message-read")),
     Named("retransmission timeouts", ("retransmission",)),
+    Named("connections closed towards a dead peer", ("orphan", "fin-wait-2")),
+    Named("handshakes without an answer", ("syn-ack", "syn", "connect")),
     Named("conntrack timeouts", ("conntrack",)),
     Named("NAT timeouts", why="they are those of routers between the phones and this host, which nothing on this host"
-          " shows; what counts is that phones ping more often (state it: keepalive_seconds of the target)"),
+          " shows: a row for each that `middle` of the target names"),
 )  # fmt: skip
 
 

@@ -64,6 +64,8 @@ def test_every_rule_says_that_it_could_not_judge(code):
         s = blind_situation(away=True)
     elif code == "TIM005":  # with a box on the way
         s = blind_situation(middle={"lb": 350})
+    elif code == "TIM006":  # with phones that register
+        s = blind_situation(connections=10, registration_seconds=3600)
     else:
         s = blind_situation(connections=10, tls=5, ws=5)
     if code == "MEM030":  # before a start

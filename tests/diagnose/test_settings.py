@@ -71,6 +71,10 @@ FORESEEN = Foreseen(
     "known",
 )
 LOCKED: dict[str, Any] = {"parameters": {"mlock_pages": 1, "shm_megabytes": 64}}
+NF_ESTABLISHED, NF_LOOSE = (
+    "net.netfilter.nf_conntrack_tcp_timeout_established",
+    "net.netfilter.nf_conntrack_tcp_loose",
+)
 #: code -> what makes it fire, and what only looks like it
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "FDS001": ({"main": {"nofile_soft": 1024}}, {"main": {"nofile_soft": 100_070}, "workers": {"nofile_soft": 100_070}}),
@@ -105,6 +109,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                {"websocket": 10_000, "parameters": {"websocket.timer_interval": 1, "websocket.keepalive_interval": 1}}),
     "TIM005": ({"target": {"middle": {"lb": 350}, "registration_seconds": 3600}},
                {"target": {"middle": {"lb": 350}}, "parameters": {"tcp_keepidle": 60}}),
+    "TIM006": ({"target": {"registration_seconds": 3600}, "parameters": {"tls.connection_timeout": 600}},
+               {"target": {"registration_seconds": 3600, "keepalive_seconds": 120}, "parameters": {"tls.connection_timeout": 600}}),
+    "TIM007": ({"parameters": {"tcp_keepalive": 0, "tcp_connection_lifetime": 7300}},
+               {"parameters": {"tcp_keepalive": 0, "tcp_connection_lifetime": 3605}}),
+    "TIM009": ({"sysctls": {NF_ESTABLISHED: "500", NF_LOOSE: "0"}}, {"sysctls": {NF_ESTABLISHED: "500", NF_LOOSE: "1"}}),
     "CFG001": ({"version": "5.7.4", "parameters": {"tcp_accept_iplimit": 0}}, {"version": "5.8.0"}),
     "CFG002": ({"parameters": {"tcp_accept_iplimit": 1024}, "opened": 5001}, {"parameters": {"tcp_accept_iplimit": 0}, "opened": 5001}),
     "CFG003": ({"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 201}}, {"parameters": {"tcp_accept_haproxy": 1, "tcp_wait_data": 200}}),

@@ -52,7 +52,7 @@ def file_max() -> Outcome:
     """Every open file of the machine; the server is not root. Both ends of a connection are on this machine."""
     allowed()
     others = files_open()
-    top = max(4 * others, 12_000)
+    top = max(6 * others, 12_000)
     if top > 36_000:
         raise NotProven(
             f"{others} files are open here: more connections than one server may hold would be needed"

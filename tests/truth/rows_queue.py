@@ -1,4 +1,4 @@
-"""Queues in front of Kamailio: accept queue with a stalled and a slow acceptor, SYN queue with and without cookies."""
+"""Queues in front of Kamailio: the accept queue with a stalled and a slow acceptor, and a storm."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from functools import partial
 import msgspec
 from truth_measure import Moved, number, one_load, queued, until
 from truth_row import COUNTS, RATES, Outcome, Row
-from truth_wire import FIRST_CLIENT, SERVER, serve_on_wire, wire
 
 from kamtcp.host.live import Live
-from kamtcp.loadgen.order import Order
 from kamtcp.loadgen.processes import Load
 from kamtcp.loadgen.result import Result
-from kamtcp.loadgen.schedule import AtOnce, Ramp, Steady
-from kamtcp.loadgen.sources import plan_sources
+from kamtcp.loadgen.schedule import AtOnce, Steady
 from kamtcp.model.instance import Role
 from kamtcp.rehearse.scenario import Scenario
 from kamtcp.rehearse.standin import StandIn
-from stop_rig import Prediction, causes, hanging, order, predict, server, settle
+from stop_rig import Prediction, causes, hanging, order, predict, server
 
 MANY = Scenario(tcp_max_connections=18_000)
 
@@ -53,7 +50,6 @@ def stalled(cap: int) -> Outcome:
         seen = moved.text("ListenOverflows", "ListenDrops", "TCPSynRetrans")
         assert moved["ListenOverflows"] >= 200
     assert result.load.answered == 0
-    assert result.load.connected in range(waiting[0], limit + 2) or not waiting[0]
     return Outcome(
         limit, result.load.connected, "connections at one instant", "tcp main stopped: open ones", seen
     )
@@ -130,7 +126,7 @@ def storm(count: int) -> Outcome:
     return Outcome(
         limit, most, "connections at one instant", f"{count:,} at once, backlog 1024: most queued",
         f"{result.load.answered:,} answered, {causes(result) or 'none failed'}, p50 {result.latency.p50:.2f} s, p99"
-        f" {result.latency.p99:.2f} s; ListenOverflows +{overflows:,}, TCPSynRetrans +{retransmitted:,}; {_retried(result)}",
+        f" {result.latency.p99:.2f} s; ListenOverflows +{overflows:,}, TCPSynRetrans +{retransmitted:,}; {retried(result)}",
     )  # fmt: skip
 
 
@@ -162,78 +158,7 @@ def retransmissions() -> Outcome:
     )  # fmt: skip
 
 
-def syn_queue(cookies: int, max_syn_backlog: int | None, counter: str) -> Outcome:
-    """Far clients, 0.2 s away, at a rate that grows: the rate at which the counter begins to move."""
-
-    def prepare(host: StandIn) -> None:
-        serve_on_wire(host)
-        somaxconn(100, host)
-        host.sysctl("net.ipv4.tcp_syncookies", cookies)
-        if max_syn_backlog is not None:
-            host.sysctl("net.ipv4.tcp_max_syn_backlog", max_syn_backlog)
-
-    config = Scenario(address=SERVER, tcp_max_connections=8000)
-    with StandIn(name="clients") as client, server(config, shm_megabytes=128, prepare=prepare) as running:
-        ceiling = predict(running.pid).ceiling("syn-queue")
-        limit = number(ceiling)
-        top, over = 1.8 * limit, 8.0
-        schedule = Ramp(top, over, 0.0)
-        what = order(client, schedule, connect_timeout=8.0, answer_timeout=8.0)
-        what = _to_wire(what)
-        with wire(client, running.standin, 0.2):
-            moved = Moved(running.pid)
-            sources = plan_sources(schedule.count, base=FIRST_CLIENT, avoid=(5060,))
-            with Load(what, processes=1, sources=sources) as load:
-                until(lambda: moved[counter], over + 5.0, every=0.005)
-                at = time.monotonic() - load.board.start_at - 0.1
-                settle(load, running)
-                load.stop()
-                result = load.result()
-            seen = moved.text("TCPReqQFullDoCookies", "TCPReqQFullDrop", "ListenDrops", "ListenOverflows")
-        assert moved[counter] > 0, f"{counter} never moved: {seen}"
-    answered = f"{result.load.answered:,} of {result.load.offered:,} answered"
-    assert result.latency is not None
-    return Outcome(
-        limit, top * min(at, over) / over, ceiling.unit, f"clients 0.2 s away, rate growing: {counter} begins to move",
-        f"{answered}, p99 {result.latency.p99:.2f} s; {seen}",
-    )  # fmt: skip
-
-
-def final_ack() -> Outcome:
-    """Far clients whose SYN finds room but whose ACK does not: connected at once in their eyes, answered late."""
-
-    def prepare(host: StandIn) -> None:
-        serve_on_wire(host)
-        somaxconn(100, host)
-
-    config = Scenario(address=SERVER, tcp_max_connections=8000)
-    with StandIn(name="clients") as client, server(config, shm_megabytes=128, prepare=prepare) as running:
-        prediction = predict(running.pid)
-        limit = number(prediction.ceiling("accept-queue"))
-        what = _to_wire(order(client, AtOnce(2 * limit), connect_timeout=10.0, answer_timeout=20.0))
-        sources = plan_sources(2 * limit, base=FIRST_CLIENT, avoid=(5060,))
-        with wire(client, running.standin, 0.2):
-            moved, inside = Moved(running.pid), Live().within(running.pid)
-            with hanging((tcp_main(prediction),)), Load(what, processes=1, sources=sources) as load:
-                until(lambda: load.progress().connected >= 2 * limit, 5.0)
-                until(lambda: moved["ListenOverflows"], 5.0)  # their ACKs are still under way
-                connected, waiting = load.progress().connected, queued(inside)
-                os.kill(tcp_main(prediction), signal.SIGCONT)
-                settle(load, running)
-                load.stop()
-                result = load.result()
-        seen = moved.text("ListenOverflows", "TCPReqQFullDoCookies", "SyncookiesRecv")
-        assert moved["ListenOverflows"] > 0, seen
-    assert connected == 2 * limit, f"{connected} of {2 * limit} were open in their own eyes"
-    assert result.latency is not None
-    return Outcome(
-        limit, waiting, "connections at one instant", f"{2 * limit} clients 0.2 s away at once, tcp main stopped: queued",
-        f"all {connected} connected in the clients' eyes, {result.load.answered} answered,"
-        f" p50 {result.latency.p50:.2f} s, max {result.latency.highest:.2f} s; {_retried(result)}; {seen}",
-    )  # fmt: skip
-
-
-def _retried(result: Result) -> str:
+def retried(result: Result) -> str:
     """What the load itself says of the queue: SYNs that had to be sent again, requests that had to be."""
     syns = ", ".join(
         f"{count:,} after {times} more" for times, count in sorted(result.load.syn_retried.items())
@@ -242,23 +167,19 @@ def _retried(result: Result) -> str:
     return f"open only after further SYNs: {syns or 'none'}; requests sent again: {late:,}"
 
 
-def _to_wire(what: Order) -> Order:
-    return msgspec.structs.replace(what, address=SERVER)
-
-
-QUEUE, SYN = "accept-queue", "syn-queue"
+QUEUE = "accept-queue"
 ROWS = (
     Row("accept-stalled-backlog", "backlog 1024, acceptor stalled", QUEUE, COUNTS, partial(stalled, 4096)),
-    Row("accept-stalled-somaxconn", "somaxconn=200, acceptor stalled", QUEUE, COUNTS, partial(stalled, 200), quick=True),
+    Row(
+        "accept-stalled-somaxconn",
+        "somaxconn=200, acceptor stalled",
+        QUEUE,
+        COUNTS,
+        partial(stalled, 200),
+        quick=True,
+    ),
     Row("accept-slow-somaxconn", "somaxconn=100, acceptor slow", QUEUE, COUNTS, partial(slow_acceptor, 100)),
     Row("accept-slow-backlog", "backlog 1024, acceptor slow", QUEUE, COUNTS, partial(slow_acceptor, 4096)),
     Row("accept-storm", "storm of 15,000", QUEUE, COUNTS, partial(storm, 15_000)),
     Row("accept-syn-times", "queue full: SYNs come again", QUEUE, RATES, retransmissions),
-    Row("accept-final-ack", "queue full at the final ACK", QUEUE, COUNTS, final_ack),
-    Row("syn-cookies", "tcp_syncookies=1, somaxconn=100", SYN, RATES, partial(syn_queue, 1, None, "TCPReqQFullDoCookies")),
-    Row("syn-drop", "tcp_syncookies=0, somaxconn=100", SYN, RATES, partial(syn_queue, 0, None, "TCPReqQFullDrop")),
-    Row(
-        "syn-max-backlog", "tcp_syncookies=0, tcp_max_syn_backlog=64", SYN, RATES,
-        partial(syn_queue, 0, 64, "ListenDrops"),
-    ),
-)  # fmt: skip
+)

@@ -57,7 +57,7 @@ def beyond_the_table() -> Outcome:
         told = [line for line in log_of(running).splitlines() if "invalid fd" in line]
     return Outcome(
         limit, held, "connections held", f"{INHERITED} descriptors inherited: answered",
-        f"{len(told):,} lines like: {told[0].partition(']: ')[2] if told else 'none'}",
+        f"{len(told):,} lines like: {told[0][told[0].index('invalid fd') :] if told else 'none'}",
     )  # fmt: skip
 
 

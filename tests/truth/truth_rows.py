@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import rows_cgroup
+import rows_far
 import rows_host
 import rows_kamailio
 import rows_kernel
 import rows_network
+import rows_newer
 import rows_queue
 import rows_rates
 import rows_table
@@ -16,6 +18,7 @@ from truth_row import Row
 ROWS: tuple[Row, ...] = (
     *rows_kamailio.ROWS,
     *rows_queue.ROWS,
+    *rows_far.ROWS,
     *rows_network.ROWS,
     *rows_host.ROWS,
     *rows_kernel.ROWS,
@@ -23,6 +26,7 @@ ROWS: tuple[Row, ...] = (
     *rows_table.ROWS,
     *rows_rates.ROWS,
     *rows_timers.ROWS,
+    *rows_newer.ROWS,
 )
 
 #: timers of the chain that rows speak of
@@ -34,8 +38,6 @@ WITHOUT_ROW: dict[str, str] = {
     "kernel-memory": "the memory of the whole machine would have to be used up",
     "cgroup-pids": "bounds tcp_children, not connections",
     "hash-chains": "no counter tells; what a longer chain costs is lost in the noise of a shared machine",
-    "per-source-limit": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
-    "per-source-scan": "needs a Kamailio from 5.7.3 on; Debian 12 has 5.6.3",
     "conntrack-churn": "the kernel collects closed flows each 1 to 60 s as it sees fit (27, 58 and 61 s were seen):"
     " the ceiling is the lower end; that they fill the table until then was seen",
     "packet-backlog": "when softirq pauses, and for how long, can't be brought about on purpose",

@@ -24,11 +24,14 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
 
 @contextmanager
-def wire(client: StandIn, server: StandIn, round_trip: float) -> Iterator[None]:
+def wire(client: StandIn, server: StandIn, round_trip: float) -> Iterator[list[float]]:
     """Connect them: `CLIENTS` are all addresses of the client host, `SERVER` is one of the server host.
 
     Args:
         round_trip: seconds, half of it each way.
+
+    Yields:
+        one number, kept up to date: the most seconds by which a packet was late beyond that, as on a busy machine.
     """
     ends = (_device(client), _device(server))
     client.run(["ip", "link", "set", "wire", "up"])
@@ -37,10 +40,11 @@ def wire(client: StandIn, server: StandIn, round_trip: float) -> Iterator[None]:
     client.run(["ip", "route", "add", SERVER, "dev", "wire"])
     server.run(["ip", "route", "add", CLIENTS, "dev", "wire"])
     stop, wake = os.pipe()
-    carrier = threading.Thread(target=_carry, args=(ends, round_trip / 2, stop))
+    late = [0.0]
+    carrier = threading.Thread(target=_carry, args=(ends, round_trip / 2, stop, late))
     carrier.start()
     try:
-        yield
+        yield late
     finally:
         os.close(wake)
         carrier.join()
@@ -64,7 +68,7 @@ def _device(host: StandIn) -> int:
     return NetnsThread(host.pid).do(make)
 
 
-def _carry(ends: tuple[int, int], delay: float, stop: int) -> None:
+def _carry(ends: tuple[int, int], delay: float, stop: int, late: list[float]) -> None:
     """Until the pipe `stop` closes."""
     under_way: list[tuple[float, int, int, bytes]] = []
     poll = select.poll()
@@ -89,7 +93,8 @@ def _carry(ends: tuple[int, int], delay: float, stop: int) -> None:
                 heapq.heappush(under_way, (due, number, far, packet))
         now = time.monotonic()
         while under_way and under_way[0][0] <= now:
-            _, _, far, packet = heapq.heappop(under_way)
+            due, _, far, packet = heapq.heappop(under_way)
+            late[0] = max(late[0], now - due)
             try:
                 os.write(far, packet)
             except OSError:

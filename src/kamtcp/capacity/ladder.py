@@ -7,8 +7,10 @@ from msgspec import Struct
 from kamtcp.capacity import defaults
 from kamtcp.capacity.catalogue import ALL
 from kamtcp.capacity.ceiling import Ceiling, Effect, Kind
+from kamtcp.capacity.outcomes import Outcome, outcomes
 from kamtcp.capacity.situation import Situation
-from kamtcp.capacity.timers import Timer, chain
+from kamtcp.capacity.timer import Timer
+from kamtcp.capacity.timers import chain
 from kamtcp.model.absent import Absent
 
 
@@ -18,7 +20,7 @@ class Ladder(Struct, frozen=True):
     Args:
         held, rates: computed or unlimited ones, lowest `at` first; rates hold both kinds of rate.
         unseen: those that can't be told, in the order of the catalogue.
-        timers: who closes first.
+        timers: who closes first. outcomes: what they mean for a connection of each transport.
         defaults: without a Kamailio, what one with its defaults would add; never binding.
     """
 
@@ -26,6 +28,7 @@ class Ladder(Struct, frozen=True):
     rates: tuple[Ceiling, ...]
     unseen: tuple[Ceiling, ...]
     timers: tuple[Timer, ...]
+    outcomes: tuple[Outcome, ...] = ()
     defaults: tuple[Ceiling, ...] = ()
 
     @property
@@ -39,11 +42,13 @@ def build(s: Situation) -> Ladder:
     seen = [each for each in found if not isinstance(each.at, Absent)]
     order = sorted(range(len(seen)), key=lambda i: (_height(seen[i]), i))
     ranked = [seen[i] for i in order]
+    timers = chain(s) if s.instance is not None else ()
     return Ladder(
         held=tuple(each for each in ranked if each.kind is Kind.HELD),
         rates=tuple(each for each in ranked if each.kind is not Kind.HELD),
         unseen=tuple(each for each in found if isinstance(each.at, Absent)),
-        timers=chain(s) if s.instance is not None else (),
+        timers=timers,
+        outcomes=outcomes(s, timers),
         defaults=defaults.ceilings(s) if s.instance is None else (),
     )
 

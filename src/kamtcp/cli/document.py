@@ -6,7 +6,8 @@ import msgspec
 
 from kamtcp import __version__
 from kamtcp.capacity.ceiling import Ceiling
-from kamtcp.capacity.timers import Timer
+from kamtcp.capacity.outcomes import Outcome
+from kamtcp.capacity.timer import Timer
 from kamtcp.cli.encode import encode
 from kamtcp.cli.report import headline, headline_of_rates
 from kamtcp.diagnose.accepting import Acceptances
@@ -39,6 +40,7 @@ class Judged(msgspec.Struct, frozen=True):
     unseen_ceilings: tuple[Ceiling, ...]
     could_lie_below: tuple[str, ...]
     timers: tuple[Timer, ...]
+    outcomes: tuple[Outcome, ...]
     defaults: tuple[Ceiling, ...]
     findings: tuple[Finding, ...]
     unseen: tuple[Absent, ...]
@@ -85,6 +87,7 @@ def _judged(verdict: Verdict, where: str) -> Judged:
         unseen_ceilings=verdict.ladder.unseen,
         could_lie_below=tuple(each.name for each in verdict.blind),
         timers=verdict.ladder.timers,
+        outcomes=verdict.ladder.outcomes,
         defaults=verdict.ladder.defaults,
         findings=verdict.findings,
         unseen=verdict.unseen,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kamtcp.cli import highest
+from kamtcp.cli import highest, out
 from kamtcp.cli import target as targets
 from kamtcp.diagnose.verdict import Verdict, judge, mix_of
 from kamtcp.errors import UsageError
@@ -26,7 +26,7 @@ def verdicts(
         UsageError: no such instance, or a target that can't be meant.
     """
     stated = targets.of_options(options)
-    found = None if stated is not None else targets.read_file(host)
+    found = _filed(host, stated)
     chosen = choose(snapshot.instances, options.instance)
     if not chosen:
         target, where = targets.of_instance(stated, found, "")
@@ -39,6 +39,17 @@ def verdicts(
         mix = None if where else mix_of(Target(), instance)
         rows.append((judge(snapshot, instance, target, own, mix=mix, stated=bool(where)), where))
     return tuple(rows)
+
+
+def _filed(host: Host, stated: Target | None) -> targets.TargetFile | None:
+    """The target file; beside a target that options state it only tells of the phones, and one that is wrong is said."""
+    try:
+        return targets.read_file(host)
+    except UsageError as error:
+        if stated is None:
+            raise
+        out.complain(f"kamtcp check: {error}; judged without it")
+        return None
 
 
 def choose(instances: tuple[Instance, ...], wanted: str | None) -> tuple[Instance, ...]:

@@ -32,10 +32,11 @@ def save(stated: Target | None, name: str, *, recording: str | None) -> str:
         present = target.TargetFile()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; nothing was written") from None
+    stated = target.with_surroundings(stated, present.instance.get(name, present.default))
     tables = {**present.instance, name: stated} if name else dict(present.instance)
     default = present.default if name else stated
     text = "# what this host is to hold; written by kamtcp check --save-target\n\n"
-    text += target.as_toml(default, "") if default.stated else ""
+    text += target.as_toml(default, "") if default != Target() else ""
     text += "".join("\n" + target.as_toml(each, key) for key, each in sorted(tables.items()))
     target.parse_file(text.encode())
     try:

@@ -200,13 +200,23 @@ def of_instance(
     stated: Target | None, found: TargetFile | None, name: str, highest: int = 0
 ) -> tuple[Target, str]:
     """The target of one instance, and where it comes from: "" stands for the highest use seen, no target."""
+    filed = Target() if found is None else found.instance.get(name, found.default)
     if stated is not None:
-        return stated, "options"
-    if found is not None:
-        target = found.instance.get(name, found.default)
-        if target.stated:
-            return target, TARGET_FILE
-    return Target(connections=highest or None), ""
+        return with_surroundings(stated, filed), "options"
+    if filed.stated:
+        return filed, TARGET_FILE
+    return with_surroundings(Target(connections=highest or None), filed), ""
+
+
+#: what the phones and the way to them are like, which no option states
+_SURROUNDINGS = ("active_share", "registration_seconds", "keepalive_seconds", "clients_per_source", "middle")
+
+
+def with_surroundings(stated: Target, filed: Target) -> Target:
+    """A target with what the file says of the phones and of the way to them."""
+    return msgspec.structs.replace(stated, **{
+        name: getattr(filed, name) for name in _SURROUNDINGS if not getattr(stated, name)
+    })  # fmt: skip
 
 
 def as_toml(target: Target, name: str) -> str:

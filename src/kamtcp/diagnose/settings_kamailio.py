@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from kamtcp.capacity import reference
+from kamtcp.capacity.keepalive import TIMES, at_start, number_at_start
 from kamtcp.capacity.ladder import Ladder
 from kamtcp.capacity.situation import Situation
 from kamtcp.diagnose.codes import BY_CODE
-from kamtcp.diagnose.finding import Cure, finding, no_cure
+from kamtcp.diagnose.finding import Cure, Finding, finding, no_cure
 from kamtcp.diagnose.kernel_defaults import default_of
 from kamtcp.diagnose.lines import line_of, see, set_now
 from kamtcp.diagnose.places import change, lines_of
@@ -14,7 +17,7 @@ from kamtcp.diagnose.restart import cost
 from kamtcp.diagnose.rule import Rule, Said, lacking
 from kamtcp.diagnose.see import kamcmd
 from kamtcp.model.absent import Absent, Unlimited, Why
-from kamtcp.model.instance import Parameter
+from kamtcp.model.instance import ListenerOptions, Parameter
 
 KEEPALIVE_TIME = "net.ipv4.tcp_keepalive_time"
 TWO_HOURS = 7200
@@ -23,37 +26,12 @@ MANY_WEBSOCKETS = 10_000
 LOOKUPS_SINCE = (5, 6, 2)
 CAP_IPC_LOCK = 14
 MIB = 1 << 20
-_KEEPALIVE = ("tcp_keepalive", "tcp_keepidle", "tcp_keepintvl", "tcp_keepcnt")
-
-
-def _on_listeners(s: Situation, name: str) -> Parameter | Absent:
-    """A keepalive parameter as the listeners got it at start: from the file, where that is still the one it was."""
-    filed = s.require().parameters.get(f"{name}_file")
-    if filed is not None and s.require().config_changed_since_start is False:
-        return filed
-    return s.parameter(name)
-
-
-def _count(s: Situation, name: str) -> int | Absent:
-    found = _on_listeners(s, name)
-    if isinstance(found, Absent):
-        # a parameter that nothing names is 0: the kernel's own
-        return 0 if found.why is Why.MISSING else found
-    return (
-        found.value
-        if isinstance(found.value, int)
-        else Absent(name, Why.MALFORMED, f"{found.where}: {found.value!r}")
-    )
-
-
-def keepalive_on_listeners(s: Situation) -> dict[str, int | Absent]:
-    """The four keepalive parameters as the listeners got them; 0 is off, or the kernel's own."""
-    return {name: _count(s, name) for name in _KEEPALIVE}
+_KEEPALIVE = ("tcp_keepalive", *TIMES)
 
 
 def idle_two_hours(s: Situation, ladder: Ladder) -> Said:
     """Keepalive on, with the kernel's two hours before the first probe."""
-    counts = keepalive_on_listeners(s)
+    counts = {name: number_at_start(s, name) for name in _KEEPALIVE}
     idle, kernel = counts["tcp_keepidle"], s.sysctl(KEEPALIVE_TIME)
     lacking = [each for each in (*counts.values(), kernel) if isinstance(each, Absent)]
     if lacking or isinstance(idle, Absent) or isinstance(kernel, Absent):
@@ -82,7 +60,7 @@ def sysctl_without_effect(s: Situation, ladder: Ladder) -> Said:
         if isinstance(live, Absent):
             yield live
         return
-    idle, found = _count(s, "tcp_keepidle"), _on_listeners(s, "tcp_keepidle")
+    idle, found = number_at_start(s, "tcp_keepidle"), at_start(s, "tcp_keepidle")
     if isinstance(idle, Absent):
         yield idle
     elif idle > 0 and isinstance(found, Parameter):
@@ -104,16 +82,56 @@ def sysctl_without_effect(s: Situation, ladder: Ladder) -> Said:
 def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
     """Keepalive parameters changed at run time: new connections still get what the listeners have."""
     instance = s.require()
+    if isinstance(instance.listener_options, Absent):
+        found = yield from _differing_from_file(s)
+    else:
+        found = _differing_from_listener(s, instance.listener_options)
+    if found:
+        yield finding(
+            BY_CODE["TIM003"],
+            "; ".join(found) + ": accepted connections take the listener's, which is configured at start",
+            f"{kamcmd(s)} core.tcp_options; ss -tno state established | head",
+            no_cure("run-time changes reach outbound connections only"),
+            Cure(f"the wanted value in {instance.config_path or 'kamailio.cfg'}; takes a restart", risk=cost(s, ladder)),
+            places=lines_of(s, *(f"{name}_file" for name in _KEEPALIVE)),
+        )  # fmt: skip
+
+
+def _differing_from_listener(s: Situation, options: ListenerOptions) -> list[str]:
+    """What RPC says and the listening socket doesn't have; 0 leaves it to the kernel, and so to the socket."""
+    own = {
+        "tcp_keepidle": options.keepidle,
+        "tcp_keepintvl": options.keepintvl,
+        "tcp_keepcnt": options.keepcnt,
+    }
+    now = {
+        name: found.value for name in _KEEPALIVE if (found := s.require().parameters.get(name)) is not None
+    }
+    differing = [
+        f"{name} is {now[name]} by RPC, {value} on the listener of port {options.port}"
+        for name, value in own.items()
+        if options.keepalive and isinstance(now.get(name), int) and now[name] and now[name] != value
+    ]
+    wanted = any(isinstance(value, int) and value for value in now.values())
+    if now and wanted and not options.keepalive:
+        differing.append(f"keepalive is on by RPC, off on the listener of port {options.port}")
+    if now.keys() == set(_KEEPALIVE) and not wanted and options.keepalive:
+        differing.append(f"keepalive is off by RPC, on on the listener of port {options.port}")
+    return differing
+
+
+def _differing_from_file(s: Situation) -> Generator[Finding | Absent, None, list[str]]:
+    """What RPC says and the file that the listeners were opened with doesn't; and why that can't be told."""
+    instance, found = s.require(), list[str]()
     changed = instance.config_changed_since_start
     if isinstance(changed, Absent):
         yield changed
-        return
+        return found
     if changed:  # the file is not what the listeners were opened with
         yield Absent(
             instance.config_path or "configuration", Why.NOT_VISIBLE, "changed since Kamailio started"
         )
-        return
-    found: list[str] = []
+        return found
     times = [instance.parameters.get(f"{name}_file") for name in _KEEPALIVE[1:]]
     forced = any(each is not None and isinstance(each.value, int) and each.value > 0 for each in times)
     for name in _KEEPALIVE:
@@ -124,15 +142,7 @@ def not_on_listeners(s: Situation, ladder: Ladder) -> Said:
             continue
         if isinstance(now.value, int) and isinstance(filed.value, int) and now.value != filed.value:
             found.append(f"{name} is {now.value} by RPC, {filed.value} on the listeners ({filed.where})")
-    if found:
-        yield finding(
-            BY_CODE["TIM003"],
-            "; ".join(found) + ": accepted connections take the listener's, which is configured at start",
-            f"{kamcmd(s)} core.tcp_options; ss -tno state established | head",
-            no_cure("run-time changes reach outbound connections only"),
-            Cure(f"the wanted value in {instance.config_path or 'kamailio.cfg'}; takes a restart", risk=cost(s, ladder)),
-            places=lines_of(s, *(f"{name}_file" for name in _KEEPALIVE)),
-        )  # fmt: skip
+    return found
 
 
 def websocket_every_second(s: Situation, ladder: Ladder) -> Said:

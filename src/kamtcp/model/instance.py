@@ -98,6 +98,25 @@ class Foreseen(Struct, frozen=True):
     whose: str = ""
 
 
+class ListenerOptions(Struct, frozen=True, tag="listener_options"):
+    """Socket options of a listening socket of tcp main: accepted connections start with them.
+
+    Args:
+        port: of the listener that was asked.
+        keepalive: SO_KEEPALIVE. keepidle, keepintvl, keepcnt: in force, its own or the kernel's; seconds, seconds, probes.
+        user_timeout_ms: TCP_USER_TIMEOUT, 0 for none.
+        linger2: TCP_LINGER2 in force, its own or tcp_fin_timeout; seconds, negative for none.
+    """
+
+    port: int
+    keepalive: bool
+    keepidle: int
+    keepintvl: int
+    keepcnt: int
+    user_timeout_ms: int
+    linger2: int
+
+
 class SharedMemory(Struct, frozen=True, tag="shm"):
     """shm.stats, in bytes; fragments is a count. A negative free (exhausted pool) reads as 0."""
 
@@ -170,6 +189,7 @@ class Instance(Struct, frozen=True):
         tls_ports: those of them that speak TLS.
         handoff_sndbufs: send buffer of each socketpair from tcp main to a worker, in bytes.
         openssl: major version of the mapped libssl, 0 when none is mapped.
+        listener_options: of one of its listeners, as the socket itself says.
         memlock_soft: RLIMIT_MEMLOCK of the attendant, bytes; looked at only where mlock_pages is on.
         clients_per_source: most connections that one peer address holds; counted only where a cap exists.
         away: namespaces and root of its own that a line has to enter: "-m" (mount), "-r" (another root); "" for none.
@@ -212,6 +232,7 @@ class Instance(Struct, frozen=True):
     log: tuple[LogLine, ...] | Absent
     log_source: str
     unsure: tuple[str, ...]
+    listener_options: ListenerOptions | Absent = Absent("listener", Why.NOT_ASKED)
     memlock_soft: Limit = Absent("RLIMIT_MEMLOCK", Why.NOT_ASKED)
     away: str = ""
     in_flight_elsewhere: int | Absent = Absent("other Kamailios of the same user", Why.NOT_ASKED)

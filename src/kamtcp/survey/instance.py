@@ -114,6 +114,7 @@ def collect(host: Host, view: View, family: Family, namespace: Namespace) -> Ins
         log=log,
         log_source=log_source,
         unsure=() if isinstance(config, Absent) else (*config.unsure, *map(str, config.problems)),
+        listener_options=table.listener_options(),
         memlock_soft=_memlock(host, pid, own_parameters),
         away=_away(host, pid),
     )  # fmt: skip

@@ -7,11 +7,12 @@ connections, and it tells what is no connection even while connections come and 
 
 from __future__ import annotations
 
+from kamtcp.errors import ParseError
 from kamtcp.host.door import Host
 from kamtcp.model.absent import Absent, Why
-from kamtcp.model.instance import Process, Role
+from kamtcp.model.instance import ListenerOptions, Process, Role
 from kamtcp.model.machine import ListenQueue, Namespace
-from kamtcp.observe import descriptors, unix_diag
+from kamtcp.observe import descriptors, kernel_text, unix_diag
 from kamtcp.observe.attempt import attempt
 
 #: tables of sockets below /proc/PID/net, and the column with the inode, counted from 0
@@ -29,6 +30,7 @@ class MainTable:
     """
 
     def __init__(self, host: Host, inside: Host, own: tuple[Process, ...], namespace: Namespace) -> None:
+        self.host = host
         mains = [each for each in own if each.role is Role.TCP_MAIN]
         self.workers = sum(1 for each in own if each.role is Role.TCP_WORKER)
         self.namespace = namespace
@@ -73,6 +75,20 @@ class MainTable:
             1 for each in self.low.values() if each.kind is not descriptors.Kind.SOCKET or each.inode in known
         )
 
+    def listener_options(self) -> ListenerOptions | Absent:
+        """Socket options of its first listener; Kamailio configures all alike."""
+        own = self.listeners()
+        if isinstance(own, Absent):
+            return own
+        if isinstance(self.low, Absent):
+            return self.low
+        by_inode = {each.inode: number for number, each in self.low.items()}
+        if not own:
+            return Absent("listener", Why.MISSING, "it has no TCP listener")
+        name, port = f"listener-options {self.pid} {by_inode[own[0].inode]}", own[0].port
+        source = f"socket options of the listener on port {port}"
+        return attempt(source, lambda: _options(self.host.probe(name), port))
+
     def handoff_sndbufs(self) -> tuple[int, ...] | Absent:
         """Send buffers of its UNIX stream pairs: how much each worker's queue takes was fixed when it started."""
         if isinstance(self.low, Absent):
@@ -88,6 +104,21 @@ class MainTable:
         if not sizes or not self.workers:
             return Absent("unix_diag", Why.MISSING, "no socket of tcp main to a worker shows its buffer")
         return tuple(sorted(sizes))
+
+
+def _options(data: bytes, port: int) -> ListenerOptions:
+    """The answer of the probe.
+
+    Raises:
+        ParseError: not six numbers.
+    """
+    words = data.split()
+    if len(words) != 6:
+        raise ParseError("socket options", "six numbers", kernel_text.text(data))
+    on, idle, interval, count, longest, linger = (
+        kernel_text.integer("socket options", each) for each in words
+    )
+    return ListenerOptions(port, on != 0, idle, interval, count, longest, linger)
 
 
 def low_descriptors(host: Host, pid: int, below: int) -> dict[int, descriptors.Descriptor] | Absent:
