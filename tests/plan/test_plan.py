@@ -105,19 +105,26 @@ class TestWhoseToChange:
         )
 
     def test_the_namespaces_own_key_is_set_inside_it_and_in_no_file_of_the_machine(self):
-        changes: dict[str, Any] = {"sysctls": {"net.ipv4.tcp_max_tw_buckets": "10"}, "away": True}
-        found = [each for each in planned(**changes).steps if each.name == "net.ipv4.tcp_max_tw_buckets"]
-        if found:  # a table of TIME-WAITs stops nobody; where it is due it is set inside
-            assert [each.layer for each in found] == [Layer.SYSCTL]
-            assert found[0].line.startswith("nsenter -t 812 -n sysctl -w ")
+        target = {**TARGET, "outbound": {"192.0.2.9:5060": 14_200}}
+        name, sysctls = "net.ipv4.ip_local_port_range", {"net.ipv4.ip_local_port_range": "40000 50000"}
+        inside = [
+            each for each in planned(target=target, sysctls=sysctls, away=True).steps if each.name == name
+        ]
+        assert [(each.layer, each.then) for each in inside] == [(Layer.SYSCTL, "10000 65535")]
+        assert inside[0].line == f"nsenter -t 812 -n sysctl -w '{name}=10000 65535'"
+        home = [each.layer for each in planned(target=target, sysctls=sysctls).steps if each.name == name]
+        assert home == [Layer.SYSCTL, Layer.SYSCTL_FILE]
 
     def test_without_systemd_it_is_kamailios_parameter_and_the_starters_option(self):
         found = planned(unit=NO_UNIT)
         assert step(found, "open_files_limit").layer is Layer.FRAGMENT
         assert step(found, "-m").layer is Layer.STARTER
-        tight = planned(unit=NO_UNIT, main={"nofile_soft": 1024, "nofile_hard": 4096},
-                        workers={"nofile_soft": 1024, "nofile_hard": 4096})  # fmt: skip
-        assert "open_files_limit" in names(tight) or step(tight, "LimitNOFILE").layer is Layer.STARTER
+
+    def test_above_the_hard_limit_open_files_limit_would_keep_it_from_starting(self):
+        limits = {"nofile_soft": 1024, "nofile_hard": 4096}
+        found = planned(unit=NO_UNIT, main=limits, workers=limits)
+        assert "open_files_limit" not in names(found)
+        assert step(found, "LimitNOFILE").layer is Layer.STARTER
 
     @pytest.mark.parametrize(
         "name", ["../../etc/shadow.service", "a b.service", "x;reboot.service", "é.service", ""]

@@ -170,7 +170,7 @@ def _descriptors(change: Change, s: Situation) -> tuple[Step, ...]:
         soft = max(need, unit.nofile_soft) if isinstance(unit.nofile_soft, int) else need
         now = "" if isinstance(unit.nofile_soft, Absent) else f"{unit.nofile_soft}:{unit.nofile_hard}"
         made.append(_directive(change, s, "LimitNOFILE", now, f"{soft}:{hard}"))
-    elif isinstance(hard, int) and hard == _hard(s, 0):
+    elif _within_hard(s, need):
         present = s.number("open_files_limit")
         made.append(
             _parameter(change, s, "open_files_limit", "" if isinstance(present, Absent) else str(present))
@@ -190,6 +190,12 @@ def _hard(s: Situation, need: int) -> int | str:
     if any(not isinstance(each, int | Absent) for each in limits):
         return "infinity"
     return max(need, *known) if known else need
+
+
+def _within_hard(s: Situation, need: int) -> bool:
+    """Whether each process that is seen may raise itself so far: above its hard limit the server would not start."""
+    limits = [each.nofile_hard for each in s.require().processes]
+    return not any(isinstance(each, Absent) or (isinstance(each, int) and each < need) for each in limits)
 
 
 def _unit(s: Situation) -> str | None:
