@@ -3,6 +3,7 @@
     docs/check.schema.json         JSON Schema of `kamtcp check --json`
     docs/calibrate.schema.json     of `kamtcp calibrate --json`
     docs/load.schema.json          of `kamtcp load --json`
+    docs/plan.schema.json          of `kamtcp plan --format json`
     docs/explain.schema.json       of `kamtcp explain --json`; explain-list.schema.json of its --list
     docs/reference/ceilings.md     a row for each ceiling that DESIGN names, and what it is on the reference set-up
     docs/reference/findings.md     every finding code
@@ -30,7 +31,11 @@ import reference_pages  # noqa: E402
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
 from kamtcp.capacity.timer import Timer  # noqa: E402
+<<<<<<< HEAD
 from kamtcp.cli import calibrate_text, explain_document, load_document  # noqa: E402
+=======
+from kamtcp.cli import explain_document, load_document, plan_document  # noqa: E402
+>>>>>>> plan
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402
@@ -229,6 +234,7 @@ SCHEMAS = {
     "docs/check.schema.json": (SCHEMA, "kamtcp check --json", Document),
     "docs/calibrate.schema.json": (calibrate_text.SCHEMA, "kamtcp calibrate --json", calibrate_text.Document),
     "docs/load.schema.json": (load_document.SCHEMA, "kamtcp load --json", load_document.Document),
+    "docs/plan.schema.json": (plan_document.SCHEMA, "kamtcp plan --format json", plan_document.Document),
     "docs/explain.schema.json": (explain_document.SCHEMA, "kamtcp explain --json", explain_document.Document),
     "docs/explain-list.schema.json": (
         explain_document.LIST_SCHEMA, "kamtcp explain --list --json", explain_document.ListDocument,
