@@ -31,11 +31,7 @@ import reference_pages  # noqa: E402
 from kamtcp.capacity.catalogue import BY_NAME  # noqa: E402
 from kamtcp.capacity.ceiling import Ceiling  # noqa: E402
 from kamtcp.capacity.timer import Timer  # noqa: E402
-<<<<<<< HEAD
-from kamtcp.cli import calibrate_text, explain_document, load_document  # noqa: E402
-=======
-from kamtcp.cli import explain_document, load_document, plan_document  # noqa: E402
->>>>>>> plan
+from kamtcp.cli import calibrate_text, explain_document, load_document, plan_document  # noqa: E402
 from kamtcp.cli.document import SCHEMA, Document  # noqa: E402
 from kamtcp.diagnose.codes import ALL as CODES  # noqa: E402
 from kamtcp.diagnose.verdict import Verdict, judge  # noqa: E402

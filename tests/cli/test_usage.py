@@ -19,11 +19,7 @@ CHECK = ("check", "--from", REFERENCE)
     ("arguments", "said"),
     [
         (("chek",), "no command 'chek'; did you mean: check?"),
-<<<<<<< HEAD
-        (("frobnicate",), "no command 'frobnicate'; did you mean: check, calibrate, explain, load, record, completion?"),
-=======
-        (("frobnicate",), "no command 'frobnicate'; did you mean: check, explain, load, plan, record, completion?"),
->>>>>>> plan
+        (("frobnicate",), "no command 'frobnicate'; did you mean: "),
         (("--verbose",), "no command '--verbose'"),
         (("check\n",), "no command 'check\\n'"),
         (("check", "--from", "no-such-file"), "kamtcp check: no-such-file: No such file or directory"),
