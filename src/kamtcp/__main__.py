@@ -47,9 +47,26 @@ def main(arguments: list[str] | None = None) -> int:
             f"kamtcp: no command {argv[0]!r}; did you mean: {', '.join(close)}? (kamtcp --help lists all)"
         )
         return EXIT_USAGE
+    _load_msgspec()
     from kamtcp.cli.run import run
 
     return run(argv[0], argv[1:])
+
+
+def _load_msgspec() -> None:
+    """Load it without typing_extensions, which it prefers where that is installed (as for these tests) and which
+    takes half as long to load as the interpreter; typing has all that is needed.
+    """
+    name = "typing_extensions"
+    if name in sys.modules:
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import msgspec  # noqa: F401
+    except ImportError:
+        return  # whoever needs it says so
+    finally:
+        del sys.modules[name]
 
 
 def _shown(text: str, code: int) -> int:
