@@ -29,7 +29,7 @@ from kamtcp.loadgen.logs import log_files
 from kamtcp.loadgen.means import means
 from kamtcp.loadgen.order import Order
 from kamtcp.loadgen.permission import PRODUCTION_RATE, Kind, Permission, permission
-from kamtcp.loadgen.processes import Load, workers_for
+from kamtcp.loadgen.processes import INTERRUPTED, WORKER_ENDED, Load, workers_for
 from kamtcp.loadgen.profile import Profile
 from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.target import Aim, parse
@@ -103,7 +103,7 @@ def exit_code(outcome: Outcome) -> Exit:
     servers = sum(count for cause, count in tally.failures.causes().items() if cause not in OWN)
     if servers or tally.lost or outcome.result.gave or outcome.gave_way:
         return Exit.FINDINGS
-    if outcome.result.stopped not in ("", "interrupted"):
+    if outcome.result.stopped not in ("", INTERRUPTED, WORKER_ENDED):
         return Exit.FINDINGS  # the probe was lost, a disk fills: what ended it is a finding
     if outcome.result.doubts or outcome.result.stopped or tally.failures.total():
         return Exit.BLIND

@@ -14,7 +14,7 @@ from kamtcp.loadgen.board import Progress
 from kamtcp.loadgen.guard import Guard
 from kamtcp.loadgen.order import Closing, Mode, Order
 from kamtcp.loadgen.population import Keepalive
-from kamtcp.loadgen.processes import Load
+from kamtcp.loadgen.processes import INTERRUPTED, Load
 from kamtcp.loadgen.result import Result
 from kamtcp.loadgen.schedule import AtOnce
 from kamtcp.loadgen.witness import Witness
@@ -60,7 +60,7 @@ class Watch:
         except KeyboardInterrupt:
             self.live.end()
             self._look(load.progress())
-            load.stop("interrupted")
+            load.stop(INTERRUPTED)
             result = load.result()
         self.live.end()
         if len(self.witness.looks) == 1:

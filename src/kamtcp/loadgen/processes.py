@@ -39,6 +39,8 @@ from kamtcp.loadgen.sources import Block
 __all__ = ["Load", "check_owned", "workers_for"]
 
 _LEAD = 0.02  # seconds between letting a phase off and its moment
+#: reasons for an end that say nothing of the server
+WORKER_ENDED, INTERRUPTED = "a worker ended before its time", "interrupted"
 _UP = 20.0  # seconds in which workers must be up
 
 
@@ -212,13 +214,13 @@ class Load:
                 progress = self.progress()
                 if time.monotonic() >= following:
                     following = time.monotonic() + every
-                    reason = look(progress) or ("a worker ended before its time" if progress.ended else "")
+                    reason = look(progress) or (WORKER_ENDED if progress.ended else "")
                     if reason:
                         self.stop(reason)
                         break
                 time.sleep(0.01)
         except KeyboardInterrupt:
-            self.stop("interrupted")
+            self.stop(INTERRUPTED)
         return self.result()
 
     def stop(self, reason: str = "") -> None:
